@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+// The tree of an object: two page-table subtrees (twins) over the same frames. They are the
+// object's only block map, and what processes hang into their own page tables.
+//
+// Thread safety. lookup(), subtree(), run(), next(): any time, lock-free, inside the host's
+// read-side section (RCU) so that tables stay readable. install(), grow(): concurrently with each
+// other and with readers, lock-free. split(), merge(), remove(), free(): one at a time, and no
+// install() meanwhile; readers may go on.
+//
+// The order that keeps the twins in step: a leaf is installed in rw first and in ro last, and all
+// tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
+// who finds it in rw only (the installer is between its two steps) completes ro itself with the
+// same value. ro is therefore the twin that software looks pages up in.
+#pragma once
+
+#include "host.h"
+#include "result.h"
+
+namespace morsel::core {
+
+/// One word per twin: physical address of the root table plus its level, 0 for an empty tree.
+/// Levels are only ever added on top, by compare-and-swap, so an old root stays a valid subtree.
+struct Roots {
+  u64 word[2];
+};
+
+/// A leaf as seen from one page.
+struct Leaf {
+  Pfn pfn;      ///< frame of that very page, also inside a 2-MiB leaf
+  Level level;  ///< pte: 4 KiB, pmd: 2 MiB
+};
+
+/// What hangs below one slot of a process's table.
+struct Subtree {
+  enum class Kind : unsigned { none, table, leaf } kind;
+  u64 value;  ///< table: its physical address; leaf: the entry itself
+};
+
+template <Host H>
+class Tree {
+ public:
+  Tree(H host, Roots& roots) : host_(host), roots_(roots) {}
+
+  /// The leaf at a page, in one twin. Error::none with a value, or `false` for a hole.
+  bool lookup(Twin twin, Index index, Leaf& leaf) const {
+    u64 entry = 0;
+    Level level = Level::pte;
+    if (!find(twin, index, entry, level)) return false;
+    leaf = {format().pfn(entry) + index % pages_per_entry(level), level};
+    return true;
+  }
+
+  /// What a slot of `slot_level` (pmd: a 2-MiB slot, pud: a 1-GiB slot) that begins at `index`
+  /// would be grafted with.
+  Subtree subtree(Twin twin, Index index, Level slot_level) const {
+    Level level{};
+    Table* table = root(twin, level);
+    if (table == nullptr || level < below(slot_level) || index >= pages_per_table(level))
+      return {Subtree::Kind::none, 0};
+    while (level > below(slot_level)) {
+      const u64 entry = settled(table, slot_of(index, level));
+      if (entry == 0) return {Subtree::Kind::none, 0};
+      if (format().is_leaf(entry, level)) return {Subtree::Kind::leaf, entry};
+      table = host_.table_at(format().address(entry));
+      level = below(level);
+    }
+    return {Subtree::Kind::table, host_.address_of(table)};
+  }
+
+  /// 4-KiB entries for `count` pages from `first` on, cut from whatever leaves are there; 0 for
+  /// holes. Returns how many are not 0.
+  u64 run(Twin twin, Index first, u64 count, u64* entries) const {
+    u64 found = 0;
+    for (u64 i = 0; i < count; i++) {
+      Leaf leaf{};
+      entries[i] = 0;
+      if (!lookup(twin, first + i, leaf)) continue;
+      entries[i] = format().make_leaf(twin, leaf.pfn, Level::pte);
+      found++;
+    }
+    return found;
+  }
+
+  /// First page in the range that is present (`data`) or absent (`!data`); range.last if none.
+  /// Costs one look per entry of the tables in between; where there is no table, one per slot.
+  Index next(Range range, bool data) const {
+    Level level{};
+    Table* table = root(Twin::ro, level);
+    const Index end = table == nullptr ? 0 : pages_per_table(level);
+    if (range.first < end) {
+      const Index found = next_below(table, level, 0, range, data);
+      if (found < range.last && found < end) return found;
+    }
+    return data || range.last <= end ? range.last : (range.first > end ? range.first : end);
+  }
+
+  /// Pages that the tree can hold as tall as it is now.
+  Index capacity() const {
+    Level level[2];
+    for (const Twin twin : twins)
+      if (root(twin, level[unsigned(twin)]) == nullptr) level[unsigned(twin)] = Level::pte;
+    return pages_per_table(level[0] > level[1] ? level[0] : level[1]);
+  }
+
+  /// Makes both twins tall enough to be grafted at `level` and to hold the page.
+  Status grow(Index index, Level level = Level::pte) {
+    while (index >= pages_per_table(level)) {
+      if (level == top_level) return Error::too_large;
+      level = above(level);
+    }
+    for (const Twin twin : twins) {
+      const Status status = grow_to(twin, level);
+      if (!status.ok()) return status;
+    }
+    return {};
+  }
+
+  /// Installs a frame, `level` pte or pmd, at a page (aligned for pmd). Error::occupied if
+  /// something is there: a leaf, which then is complete at this page in both twins, or (for pmd) a
+  /// table, which may be empty; smaller leaves fit then.
+  Status install(Index index, Level level, Pfn pfn) {
+    Status status = grow(index, level);
+    if (!status.ok()) return status;
+    Table* table[2];
+    for (const Twin twin : twins) {
+      status = descend(twin, index, level, table[unsigned(twin)]);
+      if (!status.ok()) {
+        if (status.error() == Error::occupied) complete(index);
+        return status;
+      }
+    }
+    u64 seen = 0;
+    const u64 slot = slot_of(index, level);
+    if (!table[0]->at(slot).publish(format().make_leaf(Twin::rw, pfn, level), seen)) {
+      complete(index);
+      return Error::occupied;
+    }
+    // Fails only if somebody who met our rw leaf was quicker to complete it: the same value.
+    table[1]->at(slot).publish(format().make_leaf(Twin::ro, pfn, level), seen);
+    return {};
+  }
+
+  /// Turns the 2-MiB leaf at a page into 512 small ones over the same frame, each with a reference
+  /// of its own. Nothing to do where there is no such leaf. Translations do not change.
+  Status split(Index index) {
+    Leaf leaf{};
+    if (!lookup(Twin::rw, index, leaf) || leaf.level != Level::pmd) return {};
+    const Pfn first = leaf.pfn - index % pages_per_entry(Level::pmd);
+    Table* small[2];
+    for (const Twin twin : twins) {
+      small[unsigned(twin)] = host_.allocate_table(Level::pte);
+      if (small[unsigned(twin)] == nullptr) {
+        if (twin == Twin::ro) host_.free_table(small[0], Level::pte);
+        return Error::no_memory;
+      }
+      for (u64 i = 0; i < entries_per_table; i++)
+        small[unsigned(twin)]->at(i).init(format().make_leaf(twin, first + i, Level::pte));
+    }
+    host_.hold_frame(first, entries_per_table - 1);
+    for (const Twin twin : twins)
+      replace(parent(twin, index), slot_of(index, Level::pmd),
+              format().make_table(host_.address_of(small[unsigned(twin)])));
+    return {};
+  }
+
+  /// Replaces the 512 small leaves of a slot (aligned) by one 2-MiB leaf. The caller has copied
+  /// the contents, and nobody maps the object. `sink(pfn, level)` gets each old frame. The twins
+  /// must have pmd tables (grow()).
+  template <class Sink>
+  void merge(Index index, Pfn pfn, Sink&& sink) {
+    for (const Twin twin : twins_to_remove) {
+      const u64 old = replace(parent(twin, index), slot_of(index, Level::pmd),
+                              format().make_leaf(twin, pfn, Level::pmd));
+      Table* small = host_.table_at(format().address(old));
+      for (u64 i = 0; twin == Twin::rw && i < entries_per_table; i++)
+        sink(format().pfn(small->at(i).load()), Level::pte);
+      host_.free_table(small, Level::pte);
+    }
+  }
+
+  /// Removes every leaf in the range from both twins; 2-MiB leaves must lie in it wholly (split()
+  /// the ends first). `sink(pfn, level)` gets each frame once and must not sleep: for small leaves
+  /// it is called under the table's lock. With `prune`
+  /// (nobody maps the object), tables that lie wholly in the range go too.
+  template <class Sink>
+  void remove(Range range, bool prune, Sink&& sink) {
+    for (const Twin twin : twins_to_remove) {
+      Level level{};
+      Table* table = root(twin, level);
+      if (table == nullptr) continue;
+      remove_below(table, level, 0, range, prune, [&](Pfn pfn, Level leaf_level) {
+        if (twin == Twin::rw) sink(pfn, leaf_level);
+      });
+    }
+  }
+
+  /// Frees tables in the range that have become empty. Nobody maps the object.
+  void prune(Range range) {
+    for (const Twin twin : twins_to_remove) {
+      Level level{};
+      Table* table = root(twin, level);
+      if (table != nullptr) prune_below(table, level, 0, range);
+    }
+  }
+
+  /// Frees the whole tree; nobody else uses it any more.
+  template <class Sink>
+  void free(Sink&& sink) {
+    remove({0, pages_per_table(top_level)}, /*prune=*/true, sink);
+    for (const Twin twin : twins) {
+      Level level{};
+      Table* table = root(twin, level);
+      if (table == nullptr) continue;
+      __atomic_store_n(&roots_.word[unsigned(twin)], 0, __ATOMIC_RELEASE);
+      host_.free_table(table, level);
+    }
+  }
+
+  /// True if the page is the first of a slot whose 512 small leaves are all present.
+  bool full(Index index) const {
+    const Subtree below_slot = subtree(Twin::ro, index, Level::pmd);
+    if (below_slot.kind != Subtree::Kind::table) return false;
+    const Table* table = host_.table_at(below_slot.value);
+    for (u64 slot = entries_per_table; slot-- > 0;)  // from the end: appending fills it last
+      if (!format().is_present(table->at(slot).load())) return false;
+    return true;
+  }
+
+ private:
+  static constexpr u64 level_mask = 7;
+
+  const Format& format() const { return host_.format(); }
+
+  Table* root(Twin twin, Level& level) const {
+    const u64 word = __atomic_load_n(&roots_.word[unsigned(twin)], __ATOMIC_ACQUIRE);
+    level = static_cast<Level>(word & level_mask);
+    return word == 0 ? nullptr : host_.table_at(word & ~level_mask);
+  }
+
+  /// The entry, waiting out a rewrite by the kernel (state `busy`).
+  u64 settled(Table* table, u64 slot) const {
+    u64 entry = table->at(slot).load();
+    while (entry != 0 && !format().is_present(entry)) {
+      host_.wait(table);
+      entry = table->at(slot).load();
+    }
+    return entry;
+  }
+
+  /// Walks down to the leaf. If there is none, `level` says at which level the path ends, so that
+  /// a whole empty slot can be skipped.
+  bool find(Twin twin, Index index, u64& entry, Level& level) const {
+    Table* table = root(twin, level);
+    if (table == nullptr || index >= pages_per_table(level)) {
+      level = top_level;
+      return false;
+    }
+    for (;; level = below(level)) {
+      entry = settled(table, slot_of(index, level));
+      if (entry == 0) return false;
+      if (format().is_leaf(entry, level)) return true;
+      table = host_.table_at(format().address(entry));
+    }
+  }
+
+  Status grow_to(Twin twin, Level wanted) {
+    u64& word = roots_.word[unsigned(twin)];
+    u64 old = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+    while (static_cast<Level>(old & level_mask) < wanted) {
+      const Level level = old == 0 ? wanted : above(static_cast<Level>(old & level_mask));
+      Table* table = host_.allocate_table(level);
+      if (table == nullptr) return Error::no_memory;
+      if (old != 0) table->at(0).init(format().make_table(old & ~level_mask));
+      const u64 made = host_.address_of(table) | static_cast<u64>(level);
+      // Release: the new root leads to the old one before it is seen. On failure somebody else
+      // grew the tree; look again from there.
+      if (__atomic_compare_exchange_n(&word, &old, made, false, __ATOMIC_ACQ_REL,
+                                      __ATOMIC_ACQUIRE))
+        old = made;
+      else
+        host_.free_table(table, level);
+    }
+    return {};
+  }
+
+  /// The table of `level` on the path to a page, made where missing. Error::occupied if a larger
+  /// leaf is in the way.
+  Status descend(Twin twin, Index index, Level level, Table*& table) {
+    Level at{};
+    table = root(twin, at);
+    while (at > level) {
+      AtomicEntry& entry = table->at(slot_of(index, at));
+      u64 bits = settled(table, slot_of(index, at));
+      if (bits == 0) {
+        Table* made = host_.allocate_table(below(at));
+        if (made == nullptr) return Error::no_memory;
+        const u64 desired = format().make_table(host_.address_of(made));
+        if (entry.publish(desired, bits)) {
+          bits = desired;
+        } else {
+          host_.free_table(made, below(at));
+          bits = settled(table, slot_of(index, at));
+        }
+      }
+      if (format().is_leaf(bits, at)) return Error::occupied;
+      table = host_.table_at(format().address(bits));
+      at = below(at);
+    }
+    return {};
+  }
+
+  /// Gives ro what rw has at a page. Needs no new table unless the installer of rw had them.
+  void complete(Index index) {
+    u64 bits = 0;
+    Level level = Level::pte;
+    if (!find(Twin::rw, index, bits, level)) return;
+    Table* table = nullptr;
+    if (!descend(Twin::ro, index, level, table).ok()) return;  // there already
+    u64 seen = 0;
+    table->at(slot_of(index, level))
+        .publish(format().make_leaf(Twin::ro, format().pfn(bits), level), seen);
+  }
+
+  /// The pmd table above a page; the caller knows that it exists.
+  Table* parent(Twin twin, Index index) const {
+    const Subtree found = subtree(twin, index - index % pages_per_table(Level::pmd), Level::pud);
+    return host_.table_at(found.value);
+  }
+
+  u64 replace(Table* table, u64 slot, u64 desired) {
+    TableLock<H> lock(host_, table);
+    return table->at(slot).exchange(desired);
+  }
+
+  /// In the part of the range that lies in this table; the end of that part if there is none.
+  Index next_below(Table* table, Level level, Index base, Range range, bool data) const {
+    const u64 span = pages_per_entry(level);
+    Index index = range.first > base ? range.first : base;
+    for (u64 slot = (index - base) / span; slot < entries_per_table && index < range.last;
+         slot++, index = base + slot * span) {
+      const u64 entry = settled(table, slot);
+      const bool leaf = entry != 0 && format().is_leaf(entry, level);
+      if (entry == 0 || leaf) {
+        if (leaf == data) return index;
+        continue;
+      }
+      const Index from = base + slot * span;
+      const Index found =
+          next_below(host_.table_at(format().address(entry)), below(level), from, range, data);
+      if (found < range.last && found < from + span) return found;
+    }
+    return index;
+  }
+
+  /// True if the table is empty when it returns.
+  bool prune_below(Table* table, Level level, Index base, Range range) {
+    const u64 span = pages_per_entry(level);
+    bool empty = true;
+    for (u64 slot = 0; slot < entries_per_table; slot++) {
+      const u64 entry = settled(table, slot);
+      if (entry == 0) continue;
+      const Index from = base + slot * span;
+      if (format().is_leaf(entry, level) || from >= range.last || from + span <= range.first) {
+        empty = false;
+        continue;
+      }
+      Table* child = host_.table_at(format().address(entry));
+      if (!prune_below(child, below(level), from, range)) {
+        empty = false;
+        continue;
+      }
+      replace(table, slot, 0);
+      host_.free_table(child, below(level));
+    }
+    return empty;
+  }
+
+  template <class Sink>
+  void remove_below(Table* table, Level level, Index base, Range range, bool prune, Sink&& sink) {
+    const u64 span = pages_per_entry(level);
+    const u64 first = range.first <= base ? 0 : (range.first - base) / span;
+    if (level == Level::pte) {
+      TableLock<H> lock(host_, table);
+      for (u64 slot = first; slot < entries_per_table && base + slot < range.last; slot++) {
+        const u64 entry = table->at(slot).load();
+        if (entry == 0) continue;
+        table->at(slot).exchange(0);
+        sink(format().pfn(entry), level);
+      }
+      return;
+    }
+    for (u64 slot = first; slot < entries_per_table && base + slot * span < range.last; slot++) {
+      const u64 entry = settled(table, slot);
+      if (entry == 0) continue;
+      const Index from = base + slot * span;
+      if (format().is_leaf(entry, level)) {
+        if (!range.covers(from, span)) continue;
+        sink(format().pfn(replace(table, slot, 0)), level);
+        continue;
+      }
+      Table* child = host_.table_at(format().address(entry));
+      remove_below(child, below(level), from, range, prune, sink);
+      if (prune && range.covers(from, span)) {
+        replace(table, slot, 0);
+        host_.free_table(child, below(level));
+      }
+    }
+  }
+
+  mutable H host_;
+  Roots& roots_;
+};
+
+}  // namespace morsel::core

@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A process: which subtrees hang in its page table, and how they come out of it.
+ *
+ * Taking out happens in the notifier's invalidate_range_start(), before the kernel
+ * walks, and before a VMA is split. Where a slot held the process's own empty table
+ * (the kernel's fault path puts one there), or needs one for the kernel's accounting,
+ * that table was kept with the slot and is put back now. So the kernel finds and
+ * frees just what it allocated, and no walker meets a cleared slot. Putting in is in
+ * cover.c.
+ *
+ * Locks: table->lock, then the kernel's own lock of the level that is written
+ * (page_table_lock for pud, split pmd and pte locks below).
+ */
+#include <linux/delay.h>
+#include <linux/interval_tree.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <asm/pgalloc.h>
+#include <asm/pgtable.h>
+#include <asm/tlbflush.h>
+
+#include "graft.h"
+#include "graft_table.h"
+#include "inject.h"
+#include "mm_compat.h"
+#include "morselfs.h"
+#include "pgtable.h"
+
+/* Runs that are taken out, or counted, in one go, under the lock. */
+#define RUNS_AT_ONCE 64
+
+/* For the info ioctl, which asks about current->mm, and for the end. */
+static LIST_HEAD(all_tables);
+static DEFINE_SPINLOCK(all_tables_lock);
+
+/* An empty pte table, for slots whose graft was taken out under a walker. */
+static struct page *parking;
+
+/*
+ * flush_tlb_mm_range() is not exported. The generation makes CPUs that run
+ * something else now flush when they come back to this mm, so it goes first; the
+ * interrupt, a real one on every CPU that has the mm loaded, also waits for
+ * GUP-fast, which walks with interrupts off.
+ */
+static void flush_this_cpu(void *unused)
+{
+	__flush_tlb_all();
+}
+
+static void flush_mm(struct mm_struct *mm)
+{
+	atomic64_inc(&mm->context.tlb_gen);
+	on_each_cpu_mask(mm_cpumask(mm), flush_this_cpu, NULL, 1);
+}
+
+void morsel_graft_account(struct graft_run *run, long slots)
+{
+	struct morsel_inode *mi = MORSEL_I(run->inode);
+	atomic_long_t *counter = run->level == MORSEL_PUD ? &mi->pud_slots :
+				 run->level == MORSEL_PMD ? &mi->pmd_slots : &mi->raw_pages;
+
+	run->grafted += slots;
+	atomic_long_add(slots, counter);
+	atomic_long_add(slots * (long)(slot_size(run->level) / PAGE_SIZE), &mi->grafted_pages);
+}
+
+/* Taking out. Under table->lock. */
+
+static void take_out_pud(struct mm_struct *mm, pud_t *pud, unsigned long state)
+{
+	spinlock_t *ptl = pud_lock(mm, pud);
+
+	pud_populate(mm, pud, page_address((struct page *)state));
+	spin_unlock(ptl);
+}
+
+static void clear_filled(struct mm_struct *mm, struct page *page)
+{
+	spinlock_t *ptl = morsel_own_pte_lock(mm, page_address(page));
+	pte_t *pte = page_address(page);
+	unsigned int i;
+
+	spin_lock(ptl);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		set_pte(pte + i, __pte(0));
+	spin_unlock(ptl);
+}
+
+/*
+ * Returns the new state. A table must not become nothing under a walker that holds
+ * the mmap lock only for reading (`!alone`): 6.1 looks at the entry, looks again, and
+ * would walk frame 0. Such a slot is pointed at an empty table of ours, until somebody
+ * who is alone comes by: the tables are never freed before that.
+ */
+static unsigned long take_out_pmd(struct mm_struct *mm, pmd_t *pmd, unsigned long state, bool alone)
+{
+	unsigned long left = SLOT_EMPTY;
+	spinlock_t *ptl;
+
+	if (state > SLOT_PARKED && (state & SLOT_FILLED)) {
+		clear_filled(mm, (struct page *)(state & ~SLOT_FILLED));
+		return SLOT_EMPTY;
+	}
+	ptl = pmd_lock(mm, pmd);
+	if (state > SLOT_PARKED) {
+		pmd_populate(mm, pmd, (struct page *)state);
+	} else if (alone || pmd_leaf(*pmd)) {
+		set_pmd(pmd, __pmd(0));
+	} else {
+		pmd_populate(mm, pmd, parking);
+		left = SLOT_PARKED;
+	}
+	spin_unlock(ptl);
+	return left;
+}
+
+static void take_out_raw(struct mm_struct *mm, struct graft_run *run)
+{
+	spinlock_t *ptl = morsel_own_pte_lock(mm, run->entries);
+	pte_t *pte = run->entries;
+	unsigned int i;
+
+	spin_lock(ptl);
+	for (i = 0; i < run->count; i++)
+		if (run->slots[i] != SLOT_EMPTY)
+			set_pte(pte + i, __pte(0));
+	spin_unlock(ptl);
+}
+
+/* True if slots are parked now, so that the run must stay. */
+static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool alone)
+{
+	bool parked = false;
+	unsigned int i;
+
+	if (run->level == MORSEL_PTE)
+		take_out_raw(mm, run);
+	for (i = 0; run->level != MORSEL_PTE && i < run->count; i++) {
+		if (run->slots[i] == SLOT_EMPTY)
+			continue;
+		if (run->level == MORSEL_PUD) {
+			take_out_pud(mm, (pud_t *)run->entries + i, run->slots[i]);
+			continue;
+		}
+		run->slots[i] = take_out_pmd(mm, (pmd_t *)run->entries + i, run->slots[i], alone);
+		parked |= run->slots[i] == SLOT_PARKED;
+	}
+	morsel_graft_account(run, -(long)run->grafted);
+	return parked;
+}
+
+/*
+ * Takes out runs that touch [*first, last], some at a time, so that nobody waits long
+ * for the lock; moves them to `dead`. True if there may be more, from *first on.
+ */
+static bool take_out_some(struct graft_table *table, unsigned long *first, unsigned long last,
+			  bool alone, struct list_head *dead, bool *any)
+{
+	struct interval_tree_node *node;
+	unsigned int budget = RUNS_AT_ONCE;
+
+	while (budget-- && *first <= last &&
+	       (node = interval_tree_iter_first(&table->runs, *first, last))) {
+		struct graft_run *run = container_of(node, struct graft_run, node);
+
+		*first = node->last + 1;
+		if (!*any)
+			atomic_inc(&table->unflushed); /* before the first entry goes */
+		*any = true;
+		if (!take_out_run(table->notifier.mm, run, alone)) {
+			interval_tree_remove(node, &table->runs);
+			list_add(&run->dead, dead);
+		}
+	}
+	return *first <= last && interval_tree_iter_first(&table->runs, *first, last);
+}
+
+/*
+ * All of [start, end), with the flush. Never sleeps (the OOM reaper calls it). Nothing
+ * comes back between two rounds: an invalidation runs, or the VMA is write-locked, or
+ * the mm has no user left. `alone`: no walker of these tables is under way.
+ */
+static void take_out(struct graft_table *table, unsigned long start, unsigned long end, bool alone)
+{
+	struct graft_run *run, *next;
+	LIST_HEAD(dead);
+	bool any = false, more;
+
+	do {
+		spin_lock(&table->lock);
+		more = take_out_some(table, &start, end - 1, alone, &dead, &any);
+		spin_unlock(&table->lock);
+	} while (more);
+	/* Also for what another CPU has taken out and not flushed yet. */
+	if (atomic_read(&table->unflushed))
+		flush_mm(table->notifier.mm);
+	if (any)
+		atomic_dec(&table->unflushed);
+	list_for_each_entry_safe(run, next, &dead, dead)
+		kfree(run);
+}
+
+void morsel_graft_take_out(struct mmu_notifier *notifier, unsigned long start, unsigned long end)
+{
+	take_out(table_of(notifier), start, end, true);
+}
+
+/* The ranges that run. Under table->lock. */
+
+static bool overlap(const struct address_range *range, unsigned long start, unsigned long end)
+{
+	return range->start < end && range->end > start;
+}
+
+bool morsel_graft_invalidating(const struct graft_table *table, unsigned long start,
+			       unsigned long end)
+{
+	unsigned int i;
+
+	for (i = 0; i < KNOWN_RANGES; i++)
+		if (overlap(&table->ranges[i], start, end))
+			return true;
+	return table->others && overlap(&table->hull, start, end);
+}
+
+static void range_begins(struct graft_table *table, unsigned long start, unsigned long end)
+{
+	unsigned int i;
+
+	for (i = 0; i < KNOWN_RANGES; i++) {
+		if (table->ranges[i].start != table->ranges[i].end)
+			continue;
+		table->ranges[i] = (struct address_range){ start, end };
+		return;
+	}
+	if (!table->others++)
+		table->hull = (struct address_range){ start, end };
+	table->hull.start = min(table->hull.start, start);
+	table->hull.end = max(table->hull.end, end);
+}
+
+/* Which of several equal ranges ends makes no difference. */
+static void range_ends(struct graft_table *table, unsigned long start, unsigned long end)
+{
+	unsigned int i;
+
+	for (i = 0; i < KNOWN_RANGES; i++) {
+		if (table->ranges[i].start != start || table->ranges[i].end != end)
+			continue;
+		table->ranges[i] = (struct address_range){ 0, 0 };
+		return;
+	}
+	if (!WARN_ON_ONCE(!table->others))
+		table->others--;
+}
+
+/* The mmu notifier. */
+
+static int invalidate_range_start(struct mmu_notifier *notifier,
+				  const struct mmu_notifier_range *range)
+{
+	struct graft_table *table = table_of(notifier);
+
+	spin_lock(&table->lock);
+	range_begins(table, range->start, range->end);
+	spin_unlock(&table->lock);
+	/*
+	 * munmap, mremap and exit come with UNMAP and the mmap lock held for writing (or
+	 * the VMA out of reach); the OOM reaper too, but it may not block.
+	 */
+	take_out(table, range->start, range->end,
+		 range->event == MMU_NOTIFY_UNMAP && mmu_notifier_range_blockable(range));
+	return 0;
+}
+
+static void invalidate_range_end(struct mmu_notifier *notifier,
+				 const struct mmu_notifier_range *range)
+{
+	struct graft_table *table = table_of(notifier);
+
+	spin_lock(&table->lock);
+	range_ends(table, range->start, range->end);
+	spin_unlock(&table->lock);
+	wake_up_all(&table->ended);
+}
+
+/* exit_mmap(): no user of the mm is left, its tables are freed next. */
+static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	morsel_graft_take_out(notifier, 0, TASK_SIZE_MAX);
+}
+
+void morsel_graft_unref(struct graft_table *table)
+{
+	if (refcount_dec_and_test(&table->references))
+		kfree(table);
+}
+
+static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
+{
+	struct graft_table *table;
+
+	table = morsel_may_fail(GRAFT_TABLE, kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT));
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	table->notifier.mm = mm; /* the kernel sets it later, others find it in the list now */
+	refcount_set(&table->references, 1);
+	spin_lock_init(&table->lock);
+	table->runs = RB_ROOT_CACHED;
+	init_waitqueue_head(&table->ended);
+	spin_lock(&all_tables_lock);
+	list_add(&table->list, &all_tables);
+	spin_unlock(&all_tables_lock);
+	return &table->notifier;
+}
+
+static void free_notifier(struct mmu_notifier *notifier)
+{
+	struct graft_table *table = table_of(notifier);
+
+	spin_lock(&all_tables_lock);
+	list_del(&table->list);
+	spin_unlock(&all_tables_lock);
+	WARN_ON_ONCE(!RB_EMPTY_ROOT(&table->runs.rb_root));
+	morsel_graft_unref(table);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.release = release,
+	.invalidate_range_start = invalidate_range_start,
+	.invalidate_range_end = invalidate_range_end,
+	.alloc_notifier = alloc_notifier,
+	.free_notifier = free_notifier,
+};
+
+struct mmu_notifier *morsel_graft_table_get(struct mm_struct *mm)
+{
+	struct mmu_notifier *notifier;
+
+	/* A device would walk the grafts, and no un-graft of ours reaches its IOTLB. */
+	if (morsel_mm_has_pasid(mm))
+		return NULL;
+	notifier = mmu_notifier_get_locked(&notifier_ops, mm);
+	return IS_ERR(notifier) ? NULL : notifier;
+}
+
+void morsel_graft_table_put(struct mmu_notifier *notifier)
+{
+	mmu_notifier_put(notifier);
+}
+
+/* Of some runs from *first on, which moves; false if there are no more. */
+static bool count_some(struct graft_table *table, struct inode *inode, unsigned long *first,
+		       u64 *bytes)
+{
+	struct interval_tree_node *node = interval_tree_iter_first(&table->runs, *first, ULONG_MAX);
+	unsigned int budget;
+
+	for (budget = RUNS_AT_ONCE; budget && node; budget--) {
+		struct graft_run *run = container_of(node, struct graft_run, node);
+
+		if (run->inode == inode)
+			*bytes += run->grafted * (u64)slot_size(run->level);
+		*first = node->last + 1;
+		node = interval_tree_iter_next(node, *first, ULONG_MAX);
+	}
+	return node;
+}
+
+/* A reference to the table of an mm that has runs, or NULL. */
+static struct graft_table *find_table(const struct mm_struct *mm)
+{
+	struct graft_table *table, *found = NULL;
+
+	spin_lock(&all_tables_lock);
+	list_for_each_entry(table, &all_tables, list) {
+		/* One that is being freed may stand beside its successor; it is empty. */
+		if (table->notifier.mm == mm && !RB_EMPTY_ROOT(&table->runs.rb_root)) {
+			refcount_inc(&table->references);
+			found = table;
+			break;
+		}
+	}
+	spin_unlock(&all_tables_lock);
+	return found;
+}
+
+/* A process may have a great many runs, and nobody else shall wait while they are counted. */
+u64 morsel_graft_self_bytes(struct inode *inode)
+{
+	struct graft_table *table = find_table(current->mm);
+	unsigned long first = 0;
+	u64 bytes = 0;
+	bool more;
+
+	if (!table)
+		return 0;
+	do {
+		spin_lock(&table->lock);
+		more = count_some(table, inode, &first, &bytes);
+		spin_unlock(&table->lock);
+		cond_resched();
+	} while (more);
+	morsel_graft_unref(table);
+	return bytes;
+}
+
+#if !MORSEL_SPLIT_PTLOCKS
+/*
+ * Without split locks, who walks a table of an object holds the page_table_lock of his
+ * mm, another one in each. So the lock of such a table is all of them together. Nobody
+ * else takes two, and while the list is locked no mm gets its first graft, or loses its
+ * graft table. Preemption is off already; its counter has no room for so many locks.
+ */
+void morsel_graft_lock_walkers(void)
+{
+	struct graft_table *table;
+
+	spin_lock(&all_tables_lock);
+	list_for_each_entry(table, &all_tables, list) {
+		spin_lock_nest_lock(&table->notifier.mm->page_table_lock, &all_tables_lock);
+		preempt_enable();
+	}
+}
+
+void morsel_graft_unlock_walkers(void)
+{
+	struct graft_table *table;
+
+	list_for_each_entry(table, &all_tables, list) {
+		preempt_disable();
+		spin_unlock(&table->notifier.mm->page_table_lock);
+	}
+	spin_unlock(&all_tables_lock);
+}
+#endif
+
+int morsel_graft_init(void)
+{
+	const char *why = NULL;
+
+	if (cpu_feature_enabled(X86_FEATURE_XENPV))
+		why = "page tables of a Xen PV guest belong to the hypervisor";
+	else if (boot_cpu_has_bug(X86_BUG_AMD_TLB_MMATCH))
+		why = "this CPU (AMD family 10h, erratum 383) cannot split large pages in place";
+	else if (!boot_cpu_has(X86_FEATURE_NX))
+		why = "this CPU has no NX bit";
+	if (!why) {
+		parking = morsel_may_fail(LOAD_PARKING, alloc_page(GFP_KERNEL | __GFP_ZERO));
+		if (parking && !morsel_inject(LOAD_PARKING_LOCK) &&
+		    morsel_table_construct(parking, MORSEL_PTE))
+			return 0;
+		if (parking)
+			__free_page(parking);
+		return -ENOMEM;
+	}
+	pr_err("morselfs: not loaded: %s\n", why);
+	return -EOPNOTSUPP;
+}
+
+void morsel_graft_exit(void)
+{
+	bool empty;
+
+	/* The last users' notifiers are freed after a grace period, by code of ours. */
+	do {
+		mmu_notifier_synchronize();
+		spin_lock(&all_tables_lock);
+		empty = list_empty(&all_tables);
+		spin_unlock(&all_tables_lock);
+	} while (!empty && !msleep_interruptible(1));
+	mmu_notifier_synchronize(); /* the callback that emptied the list has returned */
+	morsel_table_destroy(parking, MORSEL_PTE);
+	__free_page(parking);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inodes: life, attributes, and their number per mount.
+ *
+ * Nothing is ever in an inode's page cache: the object's tables are the only map
+ * of its pages.
+ */
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+
+#include "inject.h"
+#include "vfs.h"
+
+/* Bytes of attributes and link that come with an inode. */
+#define MORSEL_INODE_ROOM 1024
+
+static struct kmem_cache *morsel_inode_cache;
+
+/* 64 bits that never come round: unlike get_next_ino(), no number returns. */
+static atomic64_t morsel_last_ino;
+
+static void morsel_construct_inode(void *object)
+{
+	struct morsel_inode *mi = object;
+
+	inode_init_once(&mi->vfs_inode);
+}
+
+int morsel_inode_cache_init(void)
+{
+	morsel_inode_cache =
+		morsel_may_fail(LOAD_INODES,
+				kmem_cache_create("morselfs_inode", sizeof(struct morsel_inode), 0,
+						  SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
+						  morsel_construct_inode));
+	return morsel_inode_cache ? 0 : -ENOMEM;
+}
+
+void morsel_inode_cache_exit(void)
+{
+	/* Inodes are freed after an RCU grace period. */
+	rcu_barrier();
+	kmem_cache_destroy(morsel_inode_cache);
+}
+
+struct inode *morsel_alloc_inode(struct super_block *sb)
+{
+	struct morsel_inode *mi;
+
+	mi = morsel_may_fail(INODE, alloc_inode_sb(sb, morsel_inode_cache, GFP_KERNEL));
+	if (!mi)
+		return NULL;
+	morsel_object_init(mi);
+	spin_lock_init(&mi->xattr_lock);
+	INIT_LIST_HEAD(&mi->xattrs);
+	mi->flags = 0;
+	mi->extra_inodes = 0;
+	mi->link = NULL;
+	return &mi->vfs_inode;
+}
+
+/* After a grace period: a path walk may still have been reading the link. */
+void morsel_free_inode(struct inode *inode)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+
+	kfree(mi->link);
+	kmem_cache_free(morsel_inode_cache, mi);
+}
+
+static int charge_inodes(struct super_block *sb, unsigned int count)
+{
+	struct morsel_sb *msb = MORSEL_SB(sb);
+	int err = 0;
+
+	spin_lock(&msb->lock);
+	if (msb->max_inodes) {
+		if (msb->free_inodes >= count)
+			msb->free_inodes -= count;
+		else
+			err = -ENOSPC;
+	}
+	spin_unlock(&msb->lock);
+	return err;
+}
+
+static void uncharge_inodes(struct super_block *sb, unsigned int count)
+{
+	struct morsel_sb *msb = MORSEL_SB(sb);
+
+	spin_lock(&msb->lock);
+	if (msb->max_inodes)
+		msb->free_inodes += count;
+	spin_unlock(&msb->lock);
+}
+
+int morsel_charge_inode(struct super_block *sb)
+{
+	return charge_inodes(sb, 1);
+}
+
+void morsel_uncharge_inode(struct super_block *sb)
+{
+	uncharge_inodes(sb, 1);
+}
+
+int morsel_charge_room(struct inode *inode, size_t bytes)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	unsigned int wanted = bytes / MORSEL_INODE_ROOM;
+	int err = 0;
+
+	if (wanted > mi->extra_inodes)
+		err = charge_inodes(inode->i_sb, wanted - mi->extra_inodes);
+	else if (wanted < mi->extra_inodes)
+		uncharge_inodes(inode->i_sb, mi->extra_inodes - wanted);
+	if (!err)
+		mi->extra_inodes = wanted;
+	return err;
+}
+
+void morsel_evict_inode(struct inode *inode)
+{
+	truncate_inode_pages_final(&inode->i_data);
+	if (S_ISREG(inode->i_mode))
+		morsel_object_free(inode);
+	morsel_xattrs_free(MORSEL_I(inode));
+	uncharge_inodes(inode->i_sb, 1 + MORSEL_I(inode)->extra_inodes);
+	clear_inode(inode);
+}
+
+static const struct inode_operations morsel_special_inode_operations;
+
+static void morsel_set_operations(struct inode *inode, dev_t dev)
+{
+	switch (inode->i_mode & S_IFMT) {
+	case S_IFREG:
+		inode->i_op = &morsel_file_inode_operations;
+		inode->i_fop = &morsel_file_operations;
+		inode->i_mapping->a_ops = &morsel_aops;
+		break;
+	case S_IFDIR:
+		/* "." is a link, too. Programs take directories of size 0 for broken. */
+		inc_nlink(inode);
+		inode->i_size = PAGE_SIZE;
+		inode->i_op = &morsel_dir_inode_operations;
+		inode->i_fop = &simple_dir_operations;
+		break;
+	case S_IFLNK:
+		inode->i_op = &morsel_symlink_inode_operations;
+		break;
+	default:
+		inode->i_op = &morsel_special_inode_operations;
+		init_special_inode(inode, inode->i_mode, dev);
+	}
+}
+
+struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_t mode, dev_t dev)
+{
+	struct inode *inode;
+	int err;
+
+	err = morsel_charge_inode(sb);
+	if (err)
+		return ERR_PTR(err);
+	inode = new_inode(sb);
+	if (!inode) {
+		morsel_uncharge_inode(sb);
+		return ERR_PTR(-ENOMEM);
+	}
+	inode->i_ino = atomic64_inc_return(&morsel_last_ino);
+	inode_init_owner(&morsel_nop_idmap, inode, dir, mode);
+	morsel_init_times(inode);
+	morsel_inherit_flags(inode, dir);
+	morsel_set_operations(inode, dev);
+	return inode;
+}
+
+int morsel_getattr(struct morsel_idmap *idmap, const struct path *path, struct kstat *stat,
+		   u32 request_mask, unsigned int query_flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+
+	morsel_fillattr(idmap, request_mask, inode, stat);
+	morsel_fill_flags(inode, stat);
+	stat->blocks = atomic_long_read(&MORSEL_I(inode)->frames) * (PAGE_SIZE / 512);
+	/* Who writes in blocks of this size fills large leaves at once. */
+	if (S_ISREG(inode->i_mode) && MORSEL_SB(inode->i_sb)->huge == MORSEL_HUGE_ALWAYS)
+		stat->blksize = MORSEL_HUGE_PAGES << PAGE_SHIFT;
+	return 0;
+}
+
+int morsel_setattr(struct morsel_idmap *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	/* ftruncate(2) of a file that was open by then; the VFS refuses the rest. */
+	if (IS_IMMUTABLE(inode))
+		return -EPERM;
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	if (S_ISREG(inode->i_mode) && (attr->ia_valid & ATTR_SIZE) &&
+	    attr->ia_size != i_size_read(inode)) {
+		err = morsel_object_truncate(inode, attr->ia_size);
+		if (err)
+			return err;
+		morsel_touch_mtime(inode);
+	}
+	setattr_copy(idmap, inode, attr);
+	return 0;
+}
+
+const struct inode_operations morsel_file_inode_operations = {
+	.getattr = morsel_getattr,
+	.setattr = morsel_setattr,
+	.listxattr = morsel_listxattr,
+	.fileattr_get = morsel_fileattr_get,
+	.fileattr_set = morsel_fileattr_set,
+};
+
+/* Devices, FIFOs, sockets */
+static const struct inode_operations morsel_special_inode_operations = {
+	.getattr = morsel_getattr,
+	.setattr = morsel_setattr,
+	.listxattr = morsel_listxattr,
+};

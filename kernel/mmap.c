@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VMA of a morselfs file: how it is set up, what a fault in it does, and what
+ * must happen before the kernel splits it or changes its protection.
+ *
+ * Kinds, fixed while the VMA is not write-locked:
+ *   grafting  shared, readable, not executable, default protection key: faults
+ *             put subtrees in; no page is ever returned
+ *   ordinary  everything else (private, executable, PROT_NONE under ptrace, no
+ *             notifier to be had): faults return locked pages as page-cache file
+ *             systems do
+ */
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pagemap.h>
+#include <linux/pkeys.h>
+#include <linux/version.h>
+
+#include "graft.h"
+#include "mm_compat.h"
+#include "morselfs.h"
+
+static bool grafting(const struct vm_area_struct *vma)
+{
+	const unsigned long wanted = VM_MAYSHARE | VM_READ;
+
+	return vma->vm_private_data && (vma->vm_flags & (wanted | VM_EXEC)) == wanted &&
+	       vma_pkey((struct vm_area_struct *)vma) == 0;
+}
+
+static vm_fault_t morsel_fault(struct vm_fault *vmf)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct page *page;
+
+	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
+		return VM_FAULT_SIGBUS;
+	if (!grafting(vmf->vma))
+		return morsel_ordinary_fault(vmf);
+	page = morsel_object_fill(inode, vmf->pgoff, 0);
+	if (IS_ERR(page))
+		return morsel_fault_of(PTR_ERR(page));
+	if (PageHWPoison(page)) {
+		put_page(page);
+		return VM_FAULT_HWPOISON;
+	}
+	put_page(page);
+	return morsel_graft_fault(vmf, vmf->vma->vm_private_data);
+}
+
+/* fork, split, move: a VMA more. In the child of a fork the table is another one. */
+static void morsel_vm_open(struct vm_area_struct *vma)
+{
+	atomic_long_inc(&MORSEL_I(file_inode(vma->vm_file))->mappings);
+	if (vma->vm_private_data)
+		vma->vm_private_data = morsel_graft_table_get(vma->vm_mm);
+}
+
+static void morsel_vm_close(struct vm_area_struct *vma)
+{
+	if (vma->vm_private_data)
+		morsel_graft_table_put(vma->vm_private_data);
+	if (atomic_long_dec_and_test(&MORSEL_I(file_inode(vma->vm_file))->mappings))
+		morsel_object_unmapped(file_inode(vma->vm_file));
+}
+
+/*
+ * The kernel would split a 2-MiB leaf that it finds at `address` through our
+ * tables, clear the shared entry and drop the frame. Whatever hangs there must go
+ * before; the rest is put in anew by the next fault.
+ */
+static int morsel_may_split(struct vm_area_struct *vma, unsigned long address)
+{
+	morsel_vma_start_write(vma);
+	if (vma->vm_private_data)
+		morsel_graft_take_out(vma->vm_private_data, vma->vm_start, vma->vm_end);
+	return 0;
+}
+
+/*
+ * Leaves carry the protection, so all grafts go before it changes. And by a zap, too:
+ * where our tables are gone, 6.1 finds nothing to protect and calls no
+ * notifier, and a secondary MMU (KVM, RDMA) would keep the old rights.
+ */
+static int morsel_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			   unsigned long newflags)
+{
+	morsel_vma_start_write(vma);
+	if (vma->vm_private_data)
+		morsel_graft_take_out(vma->vm_private_data, start, end);
+	morsel_zap(vma, start, end - start);
+	return 0;
+}
+
+#ifdef CONFIG_NUMA
+/* No policy keeps NUMA hinting away: it would write to shared leaves. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+static struct mempolicy *morsel_get_policy(struct vm_area_struct *vma, unsigned long address,
+					   pgoff_t *ilx)
+{
+	*ilx = 0;
+	return NULL;
+}
+#else
+static struct mempolicy *morsel_get_policy(struct vm_area_struct *vma, unsigned long address)
+{
+	return NULL;
+}
+#endif
+#endif
+
+/*
+ * No map_pages: it would install pages around a fault. No page_mkwrite: with it,
+ * long-term pins (RDMA, VFIO, io_uring) are refused as needing dirty tracking.
+ */
+static const struct vm_operations_struct shared_ops = {
+	.open = morsel_vm_open,
+	.close = morsel_vm_close,
+	.may_split = morsel_may_split,
+	.mprotect = morsel_mprotect,
+	.fault = morsel_fault,
+#ifdef CONFIG_NUMA
+	.get_policy = morsel_get_policy,
+#endif
+};
+
+static const struct vm_operations_struct private_ops = {
+	.open = morsel_vm_open,
+	.close = morsel_vm_close,
+	.fault = morsel_fault,
+};
+
+int morsel_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct inode *inode = file_inode(file);
+	bool shared = vma->vm_flags & VM_MAYSHARE;
+
+	if (shared && IS_IMMUTABLE(inode)) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EPERM;
+		morsel_vm_flags_clear(vma, VM_MAYWRITE); /* nor by mprotect() later */
+	}
+	file_accessed(file);
+	vma->vm_ops = shared ? &shared_ops : &private_ops;
+	/* Keeps merging, mlock, khugepaged, KSM and userfaultfd away from the tables. */
+	morsel_vm_flags_set(vma, VM_DONTEXPAND);
+	if (!shared) {
+		/* For vm_insert_page() in faults; nothing is ever grafted here. */
+		morsel_vm_flags_set(vma, VM_MIXEDMAP);
+	} else {
+		/*
+		 * LOCKONFAULT without LOCKED: MAP_POPULATE returns at once, the
+		 * first fault maps everything anyway. DONTDUMP: an unlinked shared
+		 * object would be dumped whole.
+		 */
+		morsel_vm_flags_set(vma, VM_DONTDUMP | VM_LOCKONFAULT);
+		vma->vm_private_data = morsel_graft_table_get(vma->vm_mm);
+	}
+	/* Who frees tables holds this lock exclusively and has seen no mapping. */
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	atomic_long_inc(&MORSEL_I(inode)->mappings);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return 0;
+}
+
+/*
+ * Addresses that are congruent with the file as far as its slots reach, and beyond that,
+ * so that the slots lie in one table of the process: modulo the next power of two.
+ */
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				       unsigned long pgoff, unsigned long flags)
+{
+	unsigned long align = 0, area, skew;
+
+	if (len >= PMD_SIZE && len <= TASK_SIZE)
+		align = min(roundup_pow_of_two(len), PTRS_PER_PUD * PUD_SIZE);
+	if (!align || addr || (flags & MAP_FIXED) || len + align < len)
+		return morsel_find_area(file, addr, len, pgoff, flags);
+	area = morsel_find_area(file, 0, len + align - PAGE_SIZE, 0, flags);
+	if (IS_ERR_VALUE(area))
+		return morsel_find_area(file, addr, len, pgoff, flags);
+	skew = ((pgoff << PAGE_SHIFT) - area) & (align - 1);
+	return area + skew;
+}

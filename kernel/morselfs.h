@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * morselfs, inside the module: the structures that its files share, and what
+ * each file offers to the others. Read in this order:
+ *
+ *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
+ *   object.c    an object: frames in a tree, charged to a mount
+ *   graft.c     a process: which subtrees hang in its page table, and how they come out
+ *   cover.c     how they get in: a fault's work
+ *   ordinary.c  faults that map single pages, where nothing may be grafted
+ *   mmap.c      a VMA: its kind, faults, splits, protection
+ *   file.c      read, write, seek, fallocate, splice, ioctl
+ *   inode.c     attributes, truncate, eviction
+ *   namei.c     directories
+ *   xattr.c     user.* and trusted.* attributes
+ *   flags.c     immutable, append-only: what chattr(1) sets
+ *   super.c     mount options, statfs, module load and unload
+ *   inject.c    allocations that fail on demand, for tests
+ */
+#ifndef MORSELFS_H
+#define MORSELFS_H
+
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/percpu_counter.h>
+#include <linux/spinlock.h>
+
+#include "../uapi/morselfs.h"
+#include "tree_api.h"
+
+/* A 2-MiB slot in pages, and the order of the folio that fills it. */
+#define MORSEL_HUGE_ORDER 9
+#define MORSEL_HUGE_PAGES (1UL << MORSEL_HUGE_ORDER)
+
+enum morsel_huge { MORSEL_HUGE_NEVER, MORSEL_HUGE_ALWAYS };
+
+/**
+ * struct morsel_sb - one mount
+ * @max_blocks: limit in pages, 0 for none (`size=`)
+ * @used_blocks: pages charged
+ * @lock: guards @max_inodes, @free_inodes and changes of @max_blocks
+ * @max_inodes: limit, 0 for none (`nr_inodes=`)
+ * @free_inodes: what is left of it
+ * @huge: which leaves new data gets
+ * @mode, @uid, @gid: of the root directory
+ */
+struct morsel_sb {
+	unsigned long max_blocks;
+	struct percpu_counter used_blocks;
+	spinlock_t lock;
+	unsigned long max_inodes;
+	unsigned long free_inodes;
+	enum morsel_huge huge;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+};
+
+/**
+ * struct morsel_inode - one inode; for regular files, the object
+ * @tree: the page-table subtrees (two twins)
+ * @frames: pages charged for the object (i_blocks = frames * 8)
+ * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl
+ * @mappings: VMAs that map the file; raised under mapping->invalidate_lock
+ *	shared, so that who holds it exclusively and reads 0 may free tables
+ * @prune_later: pages were removed under a mapping; empty tables may be left.
+ *	Written under the invalidate lock, exclusively
+ * @pud_slots, @pmd_slots, @raw_pages, @grafted_pages: grafts in all processes
+ * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
+ * @xattr_lock, @xattrs: extended attributes
+ * @extra_inodes: paid for large attributes and links; changes under @xattr_lock
+ */
+struct morsel_inode {
+	struct morsel_tree tree;
+	atomic_long_t frames;
+	atomic_long_t leaves_4k;
+	atomic_long_t leaves_2m;
+	atomic_long_t table_pages;
+	atomic_long_t mappings;
+	bool prune_later;
+	atomic_long_t pud_slots;
+	atomic_long_t pmd_slots;
+	atomic_long_t raw_pages;
+	atomic_long_t grafted_pages;
+	unsigned int flags;
+	spinlock_t xattr_lock;
+	struct list_head xattrs;
+	unsigned int extra_inodes;
+	char *link; /* symbolic link's target */
+	struct inode vfs_inode;
+};
+
+static inline struct morsel_inode *MORSEL_I(const struct inode *inode)
+{
+	return container_of(inode, struct morsel_inode, vfs_inode);
+}
+
+/*
+ * Removals under a mapping leave empty tables that the mount's limit knows nothing
+ * of. This many per frame are more than any sparse file needs, and a bound.
+ */
+static inline bool morsel_too_many_tables(const struct morsel_inode *mi)
+{
+	return atomic_long_read(&mi->table_pages) > 1024 + 8 * atomic_long_read(&mi->frames);
+}
+
+static inline struct morsel_sb *MORSEL_SB(const struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+/*
+ * object.c. Page indices count 4-KiB pages from the start of the file. "Under
+ * the invalidate lock" means mapping->invalidate_lock of the inode.
+ */
+
+/* Empty object in a fresh inode. */
+void morsel_object_init(struct morsel_inode *mi);
+
+/*
+ * The page at `index` with a reference taken, NULL for a hole. Lock-free; needs
+ * no lock of the caller's. Drop it with put_page(). It may belong to a compound
+ * folio (2-MiB leaf): the page returned is the right 4-KiB subpage.
+ */
+struct page *morsel_object_get(struct inode *inode, pgoff_t index);
+
+/*
+ * The same, but a hole is filled first with a zeroed frame, charged to the
+ * mount. A 2-MiB leaf is used where the mount says so and the slot lies wholly
+ * below `size` (bytes; what the file will be when the caller is done) and is
+ * empty. Takes the invalidate lock shared by itself. Sleeps. Returns
+ * ERR_PTR(-ENOSPC) when the mount is full, ERR_PTR(-ENOMEM) without memory.
+ */
+struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
+
+/*
+ * Hint from write(2), called with i_rwsem held after i_size grew to cover
+ * `end` (bytes): 2-MiB slots that became full may turn into 2-MiB leaves now.
+ * First and last byte of what was written. Never fails.
+ */
+void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
+
+/*
+ * Makes tables tall enough for pages below `index_end`. Call with i_rwsem held
+ * before i_size grows beyond. 0 or -ENOMEM.
+ */
+int morsel_object_reserve(struct inode *inode, pgoff_t index_end);
+
+/*
+ * Removes pages [first, last) from the object and from every mapping, gives
+ * the frames back and uncharges them; private copies stay. Takes the invalidate
+ * lock exclusively; i_rwsem held by the caller. Only splitting a 2-MiB leaf at an
+ * end can fail: -ENOMEM, with nothing removed. morsel_object_drop() does not fail and
+ * takes private copies, too: for what a failed call has put beyond the end, which
+ * must not stay there. morsel_object_truncate() shrinks or grows: zeroes the tail of
+ * the last page, sets i_size (with the order that faults need), removes what lies beyond.
+ */
+int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last);
+void morsel_object_drop(struct inode *inode, pgoff_t first, pgoff_t last);
+int morsel_object_truncate(struct inode *inode, loff_t size);
+
+/*
+ * First page >= index that is present (`data`) or absent (`!data`), or `end`.
+ * Skips empty tables, so it is quick in sparse files.
+ */
+pgoff_t morsel_object_next(struct inode *inode, pgoff_t index, pgoff_t end, bool data);
+
+/* The last mapping has gone: frees tables that removals had to leave. */
+void morsel_object_unmapped(struct inode *inode);
+
+/* Frees everything; nobody maps or uses the object any more (evict_inode). */
+void morsel_object_free(struct inode *inode);
+
+/* Fills the info structure's object part (all but size/pad, self_grafted). */
+void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/* mmap.c */
+int morsel_mmap(struct file *file, struct vm_area_struct *vma);
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr,
+				       unsigned long len, unsigned long pgoff,
+				       unsigned long flags);
+
+/* ordinary.c */
+vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf);
+/* What a fault returns where an object cannot give a page. */
+vm_fault_t morsel_fault_of(long error);
+
+/* graft.c */
+int morsel_graft_init(void); /* prints why and fails where grafts are unsafe */
+void morsel_graft_exit(void);
+/* Bytes of this inode that are grafted in current->mm. */
+u64 morsel_graft_self_bytes(struct inode *inode);
+/* Kernels without split page-table locks only: keep all walkers out of shared tables. */
+void morsel_graft_lock_walkers(void);
+void morsel_graft_unlock_walkers(void);
+
+/* host.c: what core/ needs of the kernel */
+int morsel_host_init(void);
+void morsel_host_exit(void); /* waits for deferred frees */
+
+/* file.c */
+extern const struct file_operations morsel_file_operations;
+extern const struct address_space_operations morsel_aops;
+
+/* inode.c */
+struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_t mode,
+			       dev_t dev);
+extern const struct inode_operations morsel_file_inode_operations;
+
+/* namei.c */
+extern const struct inode_operations morsel_dir_inode_operations;
+extern const struct inode_operations morsel_symlink_inode_operations;
+
+/* xattr.c */
+extern const struct xattr_handler *morsel_xattr_handlers[];
+ssize_t morsel_listxattr(struct dentry *dentry, char *buffer, size_t size);
+void morsel_xattrs_free(struct morsel_inode *mi);
+
+#endif

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An object: frames in a tree, charged to a mount.
+ *
+ * Who excludes whom: filling a hole holds mapping->invalidate_lock shared,
+ * whatever removes, splits or merges leaves holds it exclusively. So no leaf can
+ * reappear in one twin while it is being taken out of the other. Reading,
+ * mapping and touching what is present take no lock.
+ *
+ * Removal, in this order: leaves out of both twins; then every mapping un-grafted
+ * and every TLB flushed (unmap_mapping_pages() raises the mmu notifiers); only
+ * then are frames given back.
+ */
+#include <linux/highmem.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+
+#include "frame.h"
+#include "inject.h"
+#include "morselfs.h"
+
+/* Above any page number that a file can have: s_maxbytes is 2^47. */
+#define LAST_INDEX (1UL << 36)
+/* Work done between two chances for the scheduler. */
+#define CHUNK_PAGES (1UL << 18)
+
+void morsel_object_init(struct morsel_inode *mi)
+{
+	memset(&mi->tree, 0, sizeof(mi->tree));
+	atomic_long_set(&mi->frames, 0);
+	atomic_long_set(&mi->leaves_4k, 0);
+	atomic_long_set(&mi->leaves_2m, 0);
+	atomic_long_set(&mi->table_pages, 0);
+	atomic_long_set(&mi->mappings, 0);
+	mi->prune_later = false;
+	atomic_long_set(&mi->pud_slots, 0);
+	atomic_long_set(&mi->pmd_slots, 0);
+	atomic_long_set(&mi->raw_pages, 0);
+	atomic_long_set(&mi->grafted_pages, 0);
+}
+
+/*
+ * Far from the limit the per-CPU counter is enough. Near it, who compares and adds
+ * does so alone: a large request that fails must not make a small one fail.
+ */
+static bool charge(struct inode *inode, long pages)
+{
+	struct morsel_sb *sb = MORSEL_SB(inode->i_sb);
+	unsigned long limit = READ_ONCE(sb->max_blocks);
+	long slack = 2L * (percpu_counter_batch + MORSEL_HUGE_PAGES) * num_online_cpus();
+	bool fits = true;
+
+	if (!limit || percpu_counter_read(&sb->used_blocks) + slack < (s64)limit) {
+		percpu_counter_add(&sb->used_blocks, pages);
+	} else {
+		spin_lock(&sb->lock);
+		fits = percpu_counter_compare(&sb->used_blocks, (s64)limit - pages) <= 0;
+		if (fits)
+			percpu_counter_add(&sb->used_blocks, pages);
+		spin_unlock(&sb->lock);
+	}
+	if (fits)
+		atomic_long_add(pages, &MORSEL_I(inode)->frames);
+	return fits;
+}
+
+static void uncharge(struct inode *inode, long pages)
+{
+	percpu_counter_sub(&MORSEL_SB(inode->i_sb)->used_blocks, pages);
+	atomic_long_sub(pages, &MORSEL_I(inode)->frames);
+}
+
+static bool lookup(struct inode *inode, pgoff_t index, struct morsel_leaf *leaf)
+{
+	/* The read-only twin is filled last: what is in it is in both. */
+	return morsel_tree_lookup(&MORSEL_I(inode)->tree, MORSEL_RO, index, leaf);
+}
+
+/*
+ * Speculative, like the page cache: the frame may be freed and belong to
+ * somebody else by the time we have a reference, so look again.
+ */
+struct page *morsel_object_get(struct inode *inode, pgoff_t index)
+{
+	struct morsel_leaf leaf, again;
+	struct page *page = NULL;
+
+	rcu_read_lock();
+	while (lookup(inode, index, &leaf)) {
+		struct folio *folio = page_folio(pfn_to_page(leaf.pfn));
+
+		if (!folio_try_get(folio))
+			continue;
+		/* The large frame that it was part of may have been broken up, too. */
+		if (page_folio(pfn_to_page(leaf.pfn)) == folio &&
+		    lookup(inode, index, &again) && again.pfn == leaf.pfn) {
+			page = pfn_to_page(leaf.pfn);
+			break;
+		}
+		folio_put(folio);
+	}
+	rcu_read_unlock();
+	return page;
+}
+
+static struct page *allocate_frame(unsigned int order)
+{
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
+	struct folio *folio;
+
+	if (order)
+		gfp |= __GFP_NOWARN | __GFP_NORETRY;
+	folio = order ? morsel_may_fail(HUGE_FRAME, folio_alloc(gfp, order)) :
+			morsel_may_fail(FRAME, folio_alloc(gfp, 0));
+	return folio ? &folio->page : NULL;
+}
+
+/* Empty and wholly below the end of the file, so that no page beyond it gets mapped. */
+static bool slot_takes_huge(struct inode *inode, pgoff_t index, loff_t size)
+{
+	pgoff_t first = round_down(index, MORSEL_HUGE_PAGES);
+	enum morsel_below below;
+	unsigned long value;
+
+	if (MORSEL_SB(inode->i_sb)->huge != MORSEL_HUGE_ALWAYS ||
+	    (loff_t)(first + MORSEL_HUGE_PAGES) << PAGE_SHIFT > size)
+		return false;
+	rcu_read_lock();
+	below = morsel_tree_subtree(&MORSEL_I(inode)->tree, MORSEL_RW, first, MORSEL_PMD, &value);
+	rcu_read_unlock();
+	return below == MORSEL_NOTHING;
+}
+
+/* Installs a fresh frame; -EEXIST if somebody else was quicker, -ERANGE beyond the end. */
+static int install(struct inode *inode, pgoff_t index, struct page *frame, unsigned int order,
+		   loff_t size)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	int err = -ERANGE;
+
+	morsel_frame_join(frame, inode, index);
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	/* Under the lock, a truncation that is through counts. A large leaf must end there, too. */
+	if (index + (1UL << order) <= DIV_ROUND_UP(max(i_size_read(inode), size), PAGE_SIZE))
+		err = morsel_tree_install(&mi->tree, index, order, page_to_pfn(frame));
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	if (err == -ENOMEM && morsel_too_many_tables(mi))
+		err = -ENOSPC;
+	if (!err)
+		atomic_long_inc(order ? &mi->leaves_2m : &mi->leaves_4k);
+	return err;
+}
+
+static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, unsigned int order)
+{
+	pgoff_t first = round_down(index, 1UL << order);
+	struct page *frame;
+	int err;
+
+	if (!charge(inode, 1L << order))
+		return ERR_PTR(-ENOSPC);
+	frame = allocate_frame(order);
+	if (!frame) {
+		uncharge(inode, 1L << order);
+		return ERR_PTR(-ENOMEM);
+	}
+	get_page(frame); /* the caller's; the first one becomes the leaf's */
+	err = install(inode, first, frame, order, size);
+	if (!err)
+		return frame + (index - first);
+	morsel_frame_leave(frame);
+	put_page(frame);
+	put_page(frame);
+	uncharge(inode, 1L << order);
+	return ERR_PTR(err);
+}
+
+struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
+{
+	struct page *page;
+
+	for (;;) {
+		page = morsel_object_get(inode, index);
+		if (page)
+			return page;
+		if (slot_takes_huge(inode, index, max(i_size_read(inode), size))) {
+			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER);
+			if (!IS_ERR(page))
+				return page;
+			/* Small leaves take less room, and may fit where a table is by now. */
+		}
+		page = fill_with(inode, index, size, 0);
+		if (!IS_ERR(page) || PTR_ERR(page) != -EEXIST)
+			return page;
+	}
+}
+
+int morsel_object_reserve(struct inode *inode, pgoff_t index_end)
+{
+	return index_end ? morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1, MORSEL_PTE) : 0;
+}
+
+/* What a removal collects; frames are given back after the TLB flushes. */
+struct removal {
+	struct inode *inode;
+	struct list_head frames;
+};
+
+/* A frame's leaf is gone. A frame that no leaf needs any more leaves the object. */
+static void account_removed(struct inode *inode, struct page *page, unsigned int order)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct page *head = compound_head(page);
+
+	atomic_long_dec(order ? &mi->leaves_2m : &mi->leaves_4k);
+	if (!order && PageCompound(page) && morsel_frame_drop_leaf(head))
+		return;
+	morsel_frame_leave(head);
+	uncharge(inode, PageCompound(page) ? MORSEL_HUGE_PAGES : 1);
+}
+
+static void enlist(struct removal *removal, struct page *head)
+{
+	if (!page_private(head))
+		list_add_tail(&head->lru, &removal->frames);
+	set_page_private(head, page_private(head) + 1);
+}
+
+static void collect(void *context, unsigned long pfn, unsigned int order)
+{
+	struct removal *removal = context;
+
+	account_removed(removal->inode, pfn_to_page(pfn), order);
+	enlist(removal, compound_head(pfn_to_page(pfn)));
+}
+
+/* A small frame whose place in a 2-MiB frame is charged already. */
+static void collect_merged(void *context, unsigned long pfn, unsigned int order)
+{
+	struct removal *removal = context;
+
+	atomic_long_dec(&MORSEL_I(removal->inode)->leaves_4k);
+	morsel_frame_leave(pfn_to_page(pfn));
+	enlist(removal, pfn_to_page(pfn));
+}
+
+/*
+ * A large folio with a poisoned page must not go back to the allocator, which looks
+ * at single pages only. The kernel marks the page, but not a folio that is on no LRU.
+ */
+static bool poisoned(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; folio_test_large(folio) && i < folio_nr_pages(folio); i++)
+		if (PageHWPoison(folio_page(folio, i)))
+			return true;
+	return false;
+}
+
+/*
+ * Ordinary mappings (private ones, executable ones) lock the page, check that it
+ * still belongs to the object, and map it under that lock. So after our lock no
+ * new mapping of it can appear, and one that slipped in is seen here.
+ */
+static void release_frames(struct removal *removal, pgoff_t first, pgoff_t last, bool even_cows)
+{
+	struct address_space *mapping = removal->inode->i_mapping;
+	struct page *head, *next;
+
+	list_for_each_entry_safe(head, next, &removal->frames, lru) {
+		struct folio *folio = page_folio(head);
+		unsigned long references = page_private(head);
+		/* Not beyond what is removed: private copies of the rest stay. */
+		pgoff_t from = max(first, folio->index);
+		pgoff_t to = min_t(pgoff_t, last, folio->index + folio_nr_pages(folio));
+
+		list_del(&head->lru);
+		set_page_private(head, 0);
+		folio_lock(folio);
+		if (folio_mapped(folio) && from < to)
+			unmap_mapping_pages(mapping, from, to - from, even_cows);
+		folio_unlock(folio);
+		if (!poisoned(folio))
+			folio_put_refs(folio, references);
+		cond_resched();
+	}
+}
+
+/*
+ * Large leaves that the range would cut become small ones. Nothing is lost if it fails;
+ * it cannot if it `must` succeed.
+ */
+static int split_ends(struct inode *inode, pgoff_t first, pgoff_t last, bool must)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	pgoff_t ends[] = { first, last };
+	struct morsel_leaf leaf;
+	int i, err;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (!(ends[i] % MORSEL_HUGE_PAGES) || !lookup(inode, ends[i], &leaf) || !leaf.order)
+			continue;
+		err = morsel_tree_split(&mi->tree, ends[i], must);
+		if (err)
+			return err;
+		atomic_long_dec(&mi->leaves_2m);
+		atomic_long_add(MORSEL_HUGE_PAGES, &mi->leaves_4k);
+	}
+	return 0;
+}
+
+static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool mapped,
+			 bool even_cows)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct removal removal = { .inode = inode };
+
+	INIT_LIST_HEAD(&removal.frames);
+	morsel_tree_remove(&mi->tree, first, last, !mapped, collect, &removal);
+	if (mapped)
+		unmap_mapping_pages(inode->i_mapping, first, last - first, even_cows);
+	release_frames(&removal, first, last, even_cows);
+	cond_resched();
+}
+
+/* Under the invalidate lock, exclusively; ends are split already. */
+static void remove_range(struct inode *inode, pgoff_t first, pgoff_t last, bool even_cows)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	bool mapped = atomic_long_read(&mi->mappings) > 0;
+	pgoff_t end = min_t(pgoff_t, last, morsel_tree_capacity(&mi->tree));
+
+	if (mapped)
+		mi->prune_later = true;
+	while (first < end) {
+		pgoff_t stop = min(end, round_down(first, CHUNK_PAGES) + CHUNK_PAGES);
+
+		remove_chunk(inode, first, stop, mapped, even_cows);
+		first = stop;
+		/* Where nothing is mapped by us there may be private copies still. */
+		if (mapped) {
+			stop = morsel_object_next(inode, first, end, true);
+			if (stop > first)
+				unmap_mapping_pages(inode->i_mapping, first, stop - first, even_cows);
+			first = stop;
+		}
+	}
+	if (mapped && first < last)
+		unmap_mapping_pages(inode->i_mapping, first, last - first, even_cows);
+}
+
+/*
+ * Removals under a mapping leave empty tables, which walkers may hold pointers
+ * into. They go when the last mapping has gone.
+ */
+void morsel_object_unmapped(struct inode *inode)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	pgoff_t first, end;
+
+	if (!READ_ONCE(mi->prune_later))
+		return;
+	filemap_invalidate_lock(inode->i_mapping);
+	if (!atomic_long_read(&mi->mappings) && mi->prune_later) {
+		mi->prune_later = false;
+		end = morsel_tree_capacity(&mi->tree);
+		for (first = 0; first < end; first += CHUNK_PAGES) {
+			morsel_tree_prune(&mi->tree, first, first + CHUNK_PAGES);
+			cond_resched();
+		}
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+}
+
+int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last)
+{
+	int err;
+
+	if (first >= last)
+		return 0;
+	filemap_invalidate_lock(inode->i_mapping);
+	err = split_ends(inode, first, last, false);
+	if (!err)
+		remove_range(inode, first, last, false);
+	filemap_invalidate_unlock(inode->i_mapping);
+	return err;
+}
+
+void morsel_object_drop(struct inode *inode, pgoff_t first, pgoff_t last)
+{
+	if (first >= last)
+		return;
+	filemap_invalidate_lock(inode->i_mapping);
+	split_ends(inode, first, last, true);
+	remove_range(inode, first, last, true);
+	filemap_invalidate_unlock(inode->i_mapping);
+}
+
+/* From a byte to the end of its page, if the page is there. */
+static void zero_tail(struct inode *inode, loff_t from)
+{
+	unsigned int offset = offset_in_page(from);
+	struct page *page = offset ? morsel_object_get(inode, from >> PAGE_SHIFT) : NULL;
+
+	if (!page)
+		return;
+	if (!PageHWPoison(page))
+		memzero_page(page, offset, PAGE_SIZE - offset);
+	put_page(page);
+}
+
+int morsel_object_truncate(struct inode *inode, loff_t size)
+{
+	loff_t old = i_size_read(inode);
+	pgoff_t first = DIV_ROUND_UP(size, PAGE_SIZE);
+	int err;
+
+	if (size >= old) {
+		/* Somebody may have written behind the end through a mapping. */
+		zero_tail(inode, old);
+		err = morsel_object_reserve(inode, first);
+		if (!err)
+			i_size_write(inode, size);
+		return err;
+	}
+	filemap_invalidate_lock(inode->i_mapping);
+	err = split_ends(inode, first, LAST_INDEX, false);
+	if (!err) {
+		/* First the size: faults and fills beyond it fail from now on. */
+		i_size_write(inode, size);
+		remove_range(inode, first, LAST_INDEX, true);
+		zero_tail(inode, size);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+	return err;
+}
+
+pgoff_t morsel_object_next(struct inode *inode, pgoff_t index, pgoff_t end, bool data)
+{
+	struct morsel_tree *tree = &MORSEL_I(inode)->tree;
+
+	while (index < end) {
+		pgoff_t stop = min(end, round_down(index, CHUNK_PAGES) + CHUNK_PAGES);
+		pgoff_t found;
+
+		if (data && index >= morsel_tree_capacity(tree))
+			break;
+		rcu_read_lock();
+		found = morsel_tree_next(tree, index, stop, data);
+		rcu_read_unlock();
+		if (found < stop)
+			return found;
+		index = stop;
+		cond_resched();
+	}
+	return end;
+}
+
+static void put_frame(void *context, unsigned long pfn, unsigned int order)
+{
+	struct inode *inode = context;
+	struct page *page = pfn_to_page(pfn);
+
+	account_removed(inode, page, order);
+	if (!poisoned(page_folio(page)))
+		put_page(page);
+}
+
+void morsel_object_free(struct inode *inode)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	pgoff_t end = morsel_tree_capacity(&mi->tree);
+	pgoff_t first;
+
+	for (first = 0; first < end; first += CHUNK_PAGES) {
+		morsel_tree_remove(&mi->tree, first, first + CHUNK_PAGES, true, put_frame, inode);
+		cond_resched();
+	}
+	morsel_tree_free(&mi->tree, put_frame, inode);
+	WARN_ON_ONCE(atomic_long_read(&mi->frames) || atomic_long_read(&mi->table_pages));
+}
+
+/* True if nobody but the leaves refers to the slot's 512 small frames. */
+static bool slot_is_quiet(struct inode *inode, pgoff_t first)
+{
+	struct morsel_leaf leaf;
+	pgoff_t i;
+
+	for (i = 0; i < MORSEL_HUGE_PAGES; i++) {
+		struct page *page;
+
+		if (!lookup(inode, first + i, &leaf) || leaf.order)
+			return false;
+		page = pfn_to_page(leaf.pfn);
+		if (PageCompound(page) || page_count(page) != 1 || PageHWPoison(page))
+			return false;
+	}
+	return true;
+}
+
+/* Copies a full slot into one 2-MiB frame. Under the invalidate lock, exclusively. */
+static void merge_slot(struct inode *inode, pgoff_t first, struct page *frame)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct removal removal = { .inode = inode };
+	struct morsel_leaf leaf;
+	pgoff_t i;
+
+	for (i = 0; i < MORSEL_HUGE_PAGES && lookup(inode, first + i, &leaf); i++)
+		copy_highpage(frame + i, pfn_to_page(leaf.pfn));
+	morsel_frame_join(frame, inode, first);
+	INIT_LIST_HEAD(&removal.frames);
+	morsel_tree_merge(&mi->tree, first, page_to_pfn(frame), collect_merged, &removal);
+	atomic_long_inc(&mi->leaves_2m);
+	release_frames(&removal, first, first + MORSEL_HUGE_PAGES, false);
+}
+
+static void settle_slot(struct inode *inode, pgoff_t first)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct folio *folio;
+	bool merged = false;
+
+	if (atomic_long_read(&mi->mappings) || !morsel_tree_full(&mi->tree, first))
+		return;
+	folio = morsel_may_fail(MERGE_FRAME,
+				folio_alloc(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY,
+					    MORSEL_HUGE_ORDER));
+	if (!folio)
+		return;
+	filemap_invalidate_lock(inode->i_mapping);
+	/* morsel_mmap() counts itself under this lock, so 0 stays 0: no tables are in use. */
+	if (!atomic_long_read(&mi->mappings) && slot_is_quiet(inode, first) &&
+	    !morsel_tree_grow(&mi->tree, first, MORSEL_PMD)) {
+		merge_slot(inode, first, &folio->page);
+		merged = true;
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+	if (!merged)
+		folio_put(folio);
+}
+
+void morsel_object_settle(struct inode *inode, loff_t start, loff_t end)
+{
+	pgoff_t first = round_down(start >> PAGE_SHIFT, MORSEL_HUGE_PAGES);
+	loff_t size = i_size_read(inode);
+
+	if (MORSEL_SB(inode->i_sb)->huge != MORSEL_HUGE_ALWAYS)
+		return;
+	for (; (loff_t)first << PAGE_SHIFT < end; first += MORSEL_HUGE_PAGES) {
+		if ((loff_t)(first + MORSEL_HUGE_PAGES) << PAGE_SHIFT > size)
+			break;
+		settle_slot(inode, first);
+	}
+}
+
+void morsel_object_info(struct inode *inode, struct morselfs_info *info)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+
+	info->bytes = i_size_read(inode);
+	info->leaves_4k = atomic_long_read(&mi->leaves_4k);
+	info->leaves_2m = atomic_long_read(&mi->leaves_2m);
+	info->table_bytes = atomic_long_read(&mi->table_pages) * PAGE_SIZE;
+	info->mappings = atomic_long_read(&mi->mappings);
+	info->graft_pud_slots = atomic_long_read(&mi->pud_slots);
+	info->graft_pmd_slots = atomic_long_read(&mi->pmd_slots);
+	info->raw_pages = atomic_long_read(&mi->raw_pages);
+	info->grafted_bytes = atomic_long_read(&mi->grafted_pages) * PAGE_SIZE;
+}

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Mounts: options, limits, statfs; and the module's life. */
+#include <linux/cred.h>
+#include <linux/ctype.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/statfs.h>
+
+#include "inject.h"
+#include "vfs.h"
+
+/* What tables and the user half of the address space can hold with 4 levels. */
+#define MORSEL_MAX_BYTES (1LL << 47)
+#define MORSEL_DEFAULT_MODE (S_ISVTX | 0777)
+
+enum morsel_option { OPT_SIZE, OPT_BLOCKS, OPT_INODES, OPT_MODE, OPT_UID, OPT_GID, OPT_HUGE };
+
+/* All strings: then it is we who say what is wrong with a value. */
+static const struct fs_parameter_spec morsel_parameters[] = {
+	fsparam_string("size", OPT_SIZE),
+	fsparam_string("nr_blocks", OPT_BLOCKS),
+	fsparam_string("nr_inodes", OPT_INODES),
+	fsparam_string("mode", OPT_MODE),
+	fsparam_string("uid", OPT_UID),
+	fsparam_string("gid", OPT_GID),
+	fsparam_string("huge", OPT_HUGE),
+	{}
+};
+
+/**
+ * struct morsel_options - what mount or remount said
+ * @given: bit mask of enum morsel_option
+ * @size_blocks: size=, in pages
+ * @nr_blocks: nr_blocks=
+ * @nr_inodes: nr_inodes=
+ * @mode: of the root directory
+ * @uid: its owner
+ * @gid: its group
+ * @huge: huge=
+ */
+struct morsel_options {
+	unsigned long given;
+	unsigned long size_blocks;
+	unsigned long nr_blocks;
+	unsigned long nr_inodes;
+	umode_t mode;
+	kuid_t uid;
+	kgid_t gid;
+	enum morsel_huge huge;
+};
+
+static bool is_given(const struct morsel_options *options, enum morsel_option option)
+{
+	return options->given & BIT(option);
+}
+
+static unsigned long default_blocks(void)
+{
+	return totalram_pages() / 2;
+}
+
+static unsigned long default_inodes(void)
+{
+	return totalram_pages() / 2;
+}
+
+/*
+ * Digits, then perhaps one of k, m, g, t, p, e. Unlike memparse() it does not let
+ * a number wrap round. Returns what follows, NULL if there is no number.
+ */
+static const char *parse_number(const char *text, u64 *value)
+{
+	static const char suffixes[] = "kmgtpe";
+	const char *suffix;
+
+	if (!isdigit(*text))
+		return NULL;
+	for (*value = 0; isdigit(*text); text++)
+		if (check_mul_overflow(*value, (u64)10, value) ||
+		    check_add_overflow(*value, (u64)(*text - '0'), value))
+			return NULL;
+	suffix = *text ? strchr(suffixes, tolower(*text)) : NULL;
+	if (!suffix)
+		return text;
+	if (check_shl_overflow(*value, 10 * (suffix - suffixes + 1), value))
+		return NULL;
+	return text + 1;
+}
+
+static int parse_count(const char *text, u64 *value)
+{
+	const char *rest = parse_number(text, value);
+
+	return rest && !*rest ? 0 : -EINVAL;
+}
+
+/* In bytes, or in percent of the memory. */
+static int parse_size(const char *text, u64 *value)
+{
+	const char *rest = parse_number(text, value);
+	u64 bytes;
+
+	if (rest && !strcmp(rest, "%")) {
+		if (check_mul_overflow(*value, (u64)totalram_pages() << PAGE_SHIFT, &bytes))
+			return -EINVAL;
+		*value = bytes / 100;
+		return 0;
+	}
+	return rest && !*rest ? 0 : -EINVAL;
+}
+
+/* Pages are never swapped out, so a limit beyond the memory would be none. */
+static int check_blocks(struct fs_context *fc, const struct fs_parameter *param, u64 blocks)
+{
+	if (!blocks)
+		return invalfc(fc, "%s=%s leaves room for nothing: give more, or leave the option out for half of the memory",
+			       param->key, param->string);
+	if (blocks > totalram_pages())
+		return invalfc(fc, "%s=%s is more than the memory of this machine, %lu KiB: give less, at most 100%%",
+			       param->key, param->string, totalram_pages() << (PAGE_SHIFT - 10));
+	return 0;
+}
+
+static int parse_option_size(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+	u64 bytes;
+
+	if (parse_size(param->string, &bytes))
+		return invalfc(fc, "size=%s is not a size: give bytes, a number with k, m, g, t, p or e, or percent of the memory (size=50%%)",
+			       param->string);
+	options->size_blocks = bytes / PAGE_SIZE + !!(bytes % PAGE_SIZE);
+	return check_blocks(fc, param, options->size_blocks);
+}
+
+static int parse_option_blocks(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+	u64 blocks;
+
+	if (parse_count(param->string, &blocks))
+		return invalfc(fc, "nr_blocks=%s is not a number of 4-KiB blocks: give digits, perhaps with k, m or g",
+			       param->string);
+	options->nr_blocks = blocks;
+	return check_blocks(fc, param, blocks);
+}
+
+static int parse_option_inodes(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+	u64 inodes;
+
+	if (parse_count(param->string, &inodes))
+		return invalfc(fc, "nr_inodes=%s is not a number of inodes: give digits, perhaps with k, m or g, or 0 for no limit",
+			       param->string);
+	options->nr_inodes = inodes;
+	return 0;
+}
+
+static int parse_option_mode(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+	unsigned int mode;
+
+	if (kstrtouint(param->string, 8, &mode) || mode > 07777)
+		return invalfc(fc, "mode=%s is not a directory's mode: give an octal number such as 1777",
+			       param->string);
+	options->mode = mode;
+	return 0;
+}
+
+static int parse_option_uid(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+	unsigned int id;
+
+	if (kstrtouint(param->string, 10, &id))
+		return invalfc(fc, "uid=%s is not a user's number: give one as `id -u` shows it",
+			       param->string);
+	options->uid = make_kuid(current_user_ns(), id);
+	if (!uid_valid(options->uid))
+		return invalfc(fc, "uid=%s is no user here: give one that this user namespace has",
+			       param->string);
+	return 0;
+}
+
+static int parse_option_gid(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+	unsigned int id;
+
+	if (kstrtouint(param->string, 10, &id))
+		return invalfc(fc, "gid=%s is not a group's number: give one as `id -g` shows it",
+			       param->string);
+	options->gid = make_kgid(current_user_ns(), id);
+	if (!gid_valid(options->gid))
+		return invalfc(fc, "gid=%s is no group here: give one that this user namespace has",
+			       param->string);
+	return 0;
+}
+
+static int parse_option_huge(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+
+	if (!strcmp(param->string, "never"))
+		options->huge = MORSEL_HUGE_NEVER;
+	else if (!strcmp(param->string, "always"))
+		options->huge = MORSEL_HUGE_ALWAYS;
+	else
+		return invalfc(fc, "huge=%s is unknown: give huge=never (4-KiB pages) or huge=always (2-MiB pages)",
+			       param->string);
+	return 0;
+}
+
+static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	static int (*const parse[])(struct fs_context *fc, struct fs_parameter *param) = {
+		[OPT_SIZE] = parse_option_size,
+		[OPT_BLOCKS] = parse_option_blocks,
+		[OPT_INODES] = parse_option_inodes,
+		[OPT_MODE] = parse_option_mode,
+		[OPT_UID] = parse_option_uid,
+		[OPT_GID] = parse_option_gid,
+		[OPT_HUGE] = parse_option_huge,
+	};
+	struct morsel_options *options = fc->fs_private;
+	struct fs_parse_result result;
+	int option;
+
+	option = fs_parse(fc, morsel_parameters, param, &result);
+	if (option == -ENOPARAM && !strcmp(param->key, "source"))
+		return option; /* what is mounted, by name: the VFS's */
+	if (option == -ENOPARAM)
+		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge",
+			       param->key);
+	if (option < 0)
+		return invalfc(fc, "option '%s' needs a value: give %s=VALUE", param->key, param->key);
+	options->given |= BIT(option);
+	return parse[option](fc, param);
+}
+
+/* size= and nr_blocks= are two ways to say one thing. */
+static int choose_blocks(struct fs_context *fc, unsigned long now, unsigned long *blocks)
+{
+	const struct morsel_options *options = fc->fs_private;
+	bool size = is_given(options, OPT_SIZE), nr = is_given(options, OPT_BLOCKS);
+
+	/* mount(8) repeats the options in force on a remount: a size= that changes nothing. */
+	if (size && nr && options->size_blocks == now)
+		size = false;
+	if (size && nr && options->size_blocks != options->nr_blocks)
+		return invalfc(fc, "size= and nr_blocks= contradict each other: give one of them");
+	*blocks = size ? options->size_blocks : nr ? options->nr_blocks : now;
+	return 0;
+}
+
+static int morsel_statfs(struct dentry *dentry, struct kstatfs *buf)
+{
+	struct morsel_sb *msb = MORSEL_SB(dentry->d_sb);
+	u64 used = percpu_counter_sum_positive(&msb->used_blocks);
+
+	buf->f_type = MORSELFS_SUPER_MAGIC;
+	buf->f_bsize = PAGE_SIZE;
+	buf->f_namelen = NAME_MAX;
+	buf->f_fsid = u64_to_fsid(huge_encode_dev(dentry->d_sb->s_dev));
+	spin_lock(&msb->lock);
+	buf->f_blocks = msb->max_blocks;
+	buf->f_files = msb->max_inodes;
+	buf->f_ffree = msb->free_inodes;
+	spin_unlock(&msb->lock);
+	/* Chargers add before they compare, so `used` may pass the limit for a moment. */
+	buf->f_bfree = buf->f_blocks - min(buf->f_blocks, used);
+	buf->f_bavail = buf->f_bfree;
+	return 0;
+}
+
+static int morsel_show_options(struct seq_file *seq, struct dentry *root)
+{
+	struct morsel_sb *msb = MORSEL_SB(root->d_sb);
+
+	seq_printf(seq, ",size=%luk", msb->max_blocks << (PAGE_SHIFT - 10));
+	if (msb->max_inodes != default_inodes())
+		seq_printf(seq, ",nr_inodes=%lu", msb->max_inodes);
+	if (msb->mode != MORSEL_DEFAULT_MODE)
+		seq_printf(seq, ",mode=%03ho", msb->mode);
+	if (!uid_eq(msb->uid, GLOBAL_ROOT_UID))
+		seq_printf(seq, ",uid=%u", from_kuid_munged(&init_user_ns, msb->uid));
+	if (!gid_eq(msb->gid, GLOBAL_ROOT_GID))
+		seq_printf(seq, ",gid=%u", from_kgid_munged(&init_user_ns, msb->gid));
+	if (msb->huge == MORSEL_HUGE_ALWAYS)
+		seq_puts(seq, ",huge=always");
+	return 0;
+}
+
+static const struct super_operations morsel_super_operations = {
+	.alloc_inode = morsel_alloc_inode,
+	.free_inode = morsel_free_inode,
+	.evict_inode = morsel_evict_inode,
+	.drop_inode = generic_delete_inode,
+	.statfs = morsel_statfs,
+	.show_options = morsel_show_options,
+};
+
+static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, unsigned long blocks)
+{
+	struct morsel_sb *msb;
+
+	msb = morsel_may_fail(SUPER, kzalloc(sizeof(*msb), GFP_KERNEL));
+	if (!msb)
+		return NULL;
+	if (morsel_inject(COUNTER) || percpu_counter_init(&msb->used_blocks, 0, GFP_KERNEL)) {
+		kfree(msb);
+		return NULL;
+	}
+	spin_lock_init(&msb->lock);
+	msb->max_blocks = blocks;
+	msb->max_inodes = options->nr_inodes;
+	msb->free_inodes = options->nr_inodes;
+	msb->huge = options->huge;
+	msb->mode = options->mode;
+	msb->uid = options->uid;
+	msb->gid = options->gid;
+	return msb;
+}
+
+static int morsel_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	unsigned long blocks;
+	struct morsel_sb *msb;
+	struct inode *root;
+	int err;
+
+	err = choose_blocks(fc, default_blocks(), &blocks);
+	if (err)
+		return err;
+	msb = morsel_new_sb(fc->fs_private, blocks);
+	if (!msb)
+		return -ENOMEM;
+	sb->s_fs_info = msb; /* from here on morsel_kill_sb() frees it */
+	sb->s_flags |= SB_NOSEC;
+	sb->s_maxbytes = min_t(loff_t, MAX_LFS_FILESIZE, MORSEL_MAX_BYTES);
+	sb->s_blocksize = PAGE_SIZE;
+	sb->s_blocksize_bits = PAGE_SHIFT;
+	sb->s_magic = MORSELFS_SUPER_MAGIC;
+	sb->s_op = &morsel_super_operations;
+	sb->s_xattr = morsel_xattr_handlers;
+	sb->s_time_gran = 1;
+
+	root = morsel_new_inode(sb, NULL, S_IFDIR | msb->mode, 0);
+	if (IS_ERR(root))
+		return PTR_ERR(root);
+	root->i_uid = msb->uid;
+	root->i_gid = msb->gid;
+	sb->s_root = d_make_root(root);
+	return sb->s_root ? 0 : -ENOMEM;
+}
+
+static void morsel_kill_sb(struct super_block *sb)
+{
+	struct morsel_sb *msb = MORSEL_SB(sb);
+
+	kill_litter_super(sb);
+	if (!msb)
+		return;
+	percpu_counter_destroy(&msb->used_blocks);
+	kfree(msb);
+}
+
+static int morsel_get_tree(struct fs_context *fc)
+{
+	return get_tree_nodev(fc, morsel_fill_super);
+}
+
+/* The root directory exists: its mode and owner are changed like any directory's. */
+static int check_root_unchanged(struct fs_context *fc, const struct morsel_sb *msb)
+{
+	const struct morsel_options *options = fc->fs_private;
+
+	if (is_given(options, OPT_MODE) && options->mode != msb->mode)
+		return invalfc(fc, "mode= can't change on a remount: use chmod on the mounted directory");
+	if ((is_given(options, OPT_UID) && !uid_eq(options->uid, msb->uid)) ||
+	    (is_given(options, OPT_GID) && !gid_eq(options->gid, msb->gid)))
+		return invalfc(fc, "uid= and gid= can't change on a remount: use chown on the mounted directory");
+	return 0;
+}
+
+/* Under the mount's lock. */
+static const char *change_limits(struct morsel_sb *msb, const struct morsel_options *options,
+				 unsigned long blocks)
+{
+	unsigned long used = msb->max_inodes - msb->free_inodes;
+
+	if (blocks < msb->max_blocks && percpu_counter_compare(&msb->used_blocks, blocks) > 0)
+		return "size= or nr_blocks= is less than what is in use: remove files first, or give more";
+	if (is_given(options, OPT_INODES)) {
+		if (options->nr_inodes && !msb->max_inodes)
+			return "nr_inodes= can't set a limit on a mount that began without one: unmount, and mount anew";
+		if (options->nr_inodes && options->nr_inodes < used)
+			return "nr_inodes= is less than what is in use: remove files first, or give more";
+		msb->max_inodes = options->nr_inodes;
+		msb->free_inodes = options->nr_inodes ? options->nr_inodes - used : 0;
+	}
+	WRITE_ONCE(msb->max_blocks, blocks);
+	if (is_given(options, OPT_HUGE))
+		WRITE_ONCE(msb->huge, options->huge);
+	return NULL;
+}
+
+static int morsel_reconfigure(struct fs_context *fc)
+{
+	struct morsel_sb *msb = MORSEL_SB(fc->root->d_sb);
+	unsigned long blocks;
+	const char *why;
+	int err;
+
+	err = check_root_unchanged(fc, msb);
+	if (!err)
+		err = choose_blocks(fc, msb->max_blocks, &blocks);
+	if (err)
+		return err;
+	spin_lock(&msb->lock);
+	why = change_limits(msb, fc->fs_private, blocks);
+	spin_unlock(&msb->lock);
+	return why ? invalfc(fc, "%s", why) : 0;
+}
+
+static void morsel_free_context(struct fs_context *fc)
+{
+	kfree(fc->fs_private);
+}
+
+static const struct fs_context_operations morsel_context_operations = {
+	.free = morsel_free_context,
+	.parse_param = morsel_parse_param,
+	.get_tree = morsel_get_tree,
+	.reconfigure = morsel_reconfigure,
+};
+
+static int morsel_init_fs_context(struct fs_context *fc)
+{
+	struct morsel_options *options;
+
+	options = morsel_may_fail(CONTEXT, kzalloc(sizeof(*options), GFP_KERNEL));
+	if (!options)
+		return -ENOMEM;
+	options->nr_inodes = default_inodes();
+	options->mode = MORSEL_DEFAULT_MODE;
+	options->uid = current_fsuid();
+	options->gid = current_fsgid();
+	options->huge = MORSEL_HUGE_NEVER;
+	fc->fs_private = options;
+	fc->ops = &morsel_context_operations;
+	return 0;
+}
+
+/* No FS_USERNS_MOUNT: who mounts it decides about memory that can't be swapped out. */
+static struct file_system_type morsel_fs_type = {
+	.owner = THIS_MODULE,
+	.name = "morselfs",
+	.init_fs_context = morsel_init_fs_context,
+	.parameters = morsel_parameters,
+	.kill_sb = morsel_kill_sb,
+};
+
+static int __init morsel_init(void)
+{
+	int err;
+
+	err = morsel_host_init();
+	if (err)
+		return err;
+	err = morsel_graft_init();
+	if (err)
+		goto exit_host;
+	err = morsel_inode_cache_init();
+	if (err)
+		goto exit_graft;
+	err = morsel_inject(LOAD_REGISTER) ? -ENOMEM : register_filesystem(&morsel_fs_type);
+	if (err)
+		goto exit_cache;
+	return 0;
+
+exit_cache:
+	morsel_inode_cache_exit();
+exit_graft:
+	morsel_graft_exit();
+exit_host:
+	morsel_host_exit();
+	return err;
+}
+
+static void __exit morsel_exit(void)
+{
+	unregister_filesystem(&morsel_fs_type);
+	morsel_inode_cache_exit();
+	morsel_graft_exit();
+	morsel_host_exit();
+}
+
+module_init(morsel_init);
+module_exit(morsel_exit);
+
+MODULE_DESCRIPTION("morselfs: files whose storage is a page-table subtree, mapped in constant time");
+MODULE_ALIAS_FS("morselfs");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+// core/'s tree, instantiated for the kernel, behind C doors. No kernel header is included.
+#include "../core/tree.h"
+
+#include "tree_api.h"
+
+namespace {
+
+using namespace morsel::core;
+
+static_assert(sizeof(Format) == sizeof(morsel_format));
+static_assert(sizeof(Roots) == sizeof(morsel_tree));
+static_assert(MORSEL_PTE == int(Level::pte) && MORSEL_P4D == int(Level::p4d));
+static_assert(MORSEL_RW == int(Twin::rw) && MORSEL_RO == int(Twin::ro));
+static_assert(MORSEL_TABLE == int(Subtree::Kind::table) && MORSEL_LEAF == int(Subtree::Kind::leaf));
+
+constexpr int enomem = -12, eexist = -17, efbig = -27;
+constexpr unsigned huge_order = index_bits;
+
+Format machine_format;
+u64 direct_map;  // virtual address of physical address 0
+
+struct KernelHost {
+  morsel_tree* tree;  // whose table count host.c keeps
+  bool must;          // allocations wait for memory, however long
+
+  const Format& format() const { return machine_format; }
+  Table* table_at(Phys phys) const { return reinterpret_cast<Table*>(direct_map + phys); }
+  Phys address_of(Table* table) const { return reinterpret_cast<u64>(table) - direct_map; }
+  Table* allocate_table(Level level) {
+    return static_cast<Table*>(morsel_host_allocate_table(tree, morsel_level(level), must));
+  }
+  void free_table(Table* table, Level level) {
+    morsel_host_free_table(tree, table, morsel_level(level));
+  }
+  void lock(Table* table) { morsel_host_lock(table); }
+  void unlock(Table* table) { morsel_host_unlock(table); }
+  void wait(Table* table) { morsel_host_wait(table); }
+  void hold_frame(Pfn pfn, u64 count) { morsel_host_hold_frame(pfn, count); }
+};
+
+Tree<KernelHost> tree_of(morsel_tree* tree, bool must = false) {
+  return {KernelHost{tree, must}, *reinterpret_cast<Roots*>(tree->root)};
+}
+
+constexpr unsigned order_of(Level level) { return level == Level::pmd ? huge_order : 0; }
+
+int errno_of(Status status) {
+  switch (status.error()) {
+    case Error::none: return 0;
+    case Error::no_memory: return enomem;
+    case Error::too_large: return efbig;
+    case Error::occupied: return eexist;
+  }
+  return enomem;
+}
+
+auto sink_to(morsel_sink sink, void* context) {
+  return [=](Pfn pfn, Level level) { sink(context, pfn, order_of(level)); };
+}
+
+#ifdef MORSELS_PLANT_oob
+/// A module that KASAN must complain about: core writes one entry past the end of a table.
+alignas(Table) u64 planted[entries_per_table];
+
+void write_out_of_bounds() {
+  volatile u64 past_the_end = entries_per_table;
+  u64 seen = 0;
+  reinterpret_cast<Table*>(planted)->at(past_the_end).publish(1, seen);
+}
+#else
+void write_out_of_bounds() {}
+#endif
+
+}  // namespace
+
+extern "C" {
+
+bool morsel_tree_init(const morsel_format* format, unsigned long map) {
+  machine_format = {format->present,  format->write, format->accessed, format->dirty, format->huge,
+                    format->pfn_mask, format->table, {format->leaf[0], format->leaf[1]}};
+  direct_map = map;
+  write_out_of_bounds();
+  return machine_format.sound();
+}
+
+bool morsel_tree_lookup(morsel_tree* tree, morsel_twin twin, unsigned long index,
+                        morsel_leaf* leaf) {
+  Leaf found{};
+  if (!tree_of(tree).lookup(Twin(twin), index, found)) return false;
+  *leaf = {found.pfn, order_of(found.level)};
+  return true;
+}
+
+morsel_below morsel_tree_subtree(morsel_tree* tree, morsel_twin twin, unsigned long index,
+                                 morsel_level slot, unsigned long* value) {
+  const Subtree found = tree_of(tree).subtree(Twin(twin), index, Level(slot));
+  *value = found.value;
+  return morsel_below(found.kind);
+}
+
+unsigned long morsel_tree_run(morsel_tree* tree, morsel_twin twin, unsigned long first,
+                              unsigned long count, unsigned long* ptes) {
+  return tree_of(tree).run(Twin(twin), first, count, ptes);
+}
+
+unsigned long morsel_tree_next(morsel_tree* tree, unsigned long first, unsigned long last,
+                               bool data) {
+  return tree_of(tree).next({first, last}, data);
+}
+
+unsigned long morsel_tree_capacity(morsel_tree* tree) { return tree_of(tree).capacity(); }
+
+void morsel_tree_prune(morsel_tree* tree, unsigned long first, unsigned long last) {
+  tree_of(tree).prune({first, last});
+}
+
+bool morsel_tree_full(morsel_tree* tree, unsigned long index) { return tree_of(tree).full(index); }
+
+int morsel_tree_grow(morsel_tree* tree, unsigned long index, morsel_level level) {
+  return errno_of(tree_of(tree).grow(index, Level(level)));
+}
+
+int morsel_tree_install(morsel_tree* tree, unsigned long index, unsigned int order,
+                        unsigned long pfn) {
+  return errno_of(tree_of(tree).install(index, order == 0 ? Level::pte : Level::pmd, pfn));
+}
+
+int morsel_tree_split(morsel_tree* tree, unsigned long index, bool must) {
+  return errno_of(tree_of(tree, must).split(index));
+}
+
+void morsel_tree_merge(morsel_tree* tree, unsigned long index, unsigned long pfn,
+                       morsel_sink sink, void* context) {
+  tree_of(tree).merge(index, pfn, sink_to(sink, context));
+}
+
+void morsel_tree_remove(morsel_tree* tree, unsigned long first, unsigned long last, bool prune,
+                        morsel_sink sink, void* context) {
+  tree_of(tree).remove({first, last}, prune, sink_to(sink, context));
+}
+
+void morsel_tree_free(morsel_tree* tree, morsel_sink sink, void* context) {
+  tree_of(tree).free(sink_to(sink, context));
+}
+
+}  // extern "C"

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What super.c, inode.c, namei.c, file.c and xattr.c share among themselves. */
+#ifndef MORSELFS_VFS_H
+#define MORSELFS_VFS_H
+
+#include "compat.h"
+#include "morselfs.h"
+
+/* inode.c */
+int morsel_inode_cache_init(void);
+void morsel_inode_cache_exit(void);
+struct inode *morsel_alloc_inode(struct super_block *sb);
+void morsel_free_inode(struct inode *inode);
+void morsel_evict_inode(struct inode *inode);
+/* One of the mount's nr_inodes for an inode or a further link to it; -ENOSPC. */
+int morsel_charge_inode(struct super_block *sb);
+void morsel_uncharge_inode(struct super_block *sb);
+/*
+ * What an inode keeps in attributes and a link's target: the first KiB is in its
+ * price, each further one costs another of nr_inodes. -ENOSPC only if it grows.
+ */
+int morsel_charge_room(struct inode *inode, size_t bytes);
+int morsel_getattr(struct morsel_idmap *idmap, const struct path *path, struct kstat *stat,
+		   u32 request_mask, unsigned int query_flags);
+int morsel_setattr(struct morsel_idmap *idmap, struct dentry *dentry, struct iattr *attr);
+
+/*
+ * flags.c: what chattr(1) sets. A new inode takes over what its directory hands on
+ * (`dir` is NULL for the root); what statx(2) says about flags.
+ */
+void morsel_inherit_flags(struct inode *inode, const struct inode *dir);
+void morsel_fill_flags(struct inode *inode, struct kstat *stat);
+int morsel_fileattr_get(struct dentry *dentry, struct fileattr *attributes);
+int morsel_fileattr_set(struct morsel_idmap *idmap, struct dentry *dentry,
+			struct fileattr *attributes);
+
+/* xattr.c: gives a new inode the labels that the security modules want on it. */
+int morsel_init_security(struct inode *inode, struct inode *dir, const struct qstr *name);
+
+#endif

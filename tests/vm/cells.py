@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""The machines that the VM tests run in."""
+
+
+class Cell:
+    """One machine."""
+
+    def __init__(self, name: str, kernel: str, cpus: int, extra=(), brief=False, script="in-guest",
+                 suite="test", proof="true", huge=(), effort="", module="", slowness=1):
+        self.name = name
+        self.kernel = kernel
+        self.cpus = cpus
+        self.extra = list(extra)  # options of vm/run
+        self.brief = brief  # BRIEF only
+        self.script = script  # what runs in the guest
+        self.suite = suite  # "test" is what make test runs
+        self.proof = proof  # succeeds in the guest if the machine is what its name says
+        self.huge = list(huge)  # mounts, if not both
+        self.effort = effort  # "short" or "long": real programs, from tests/programs
+        self.module = module or kernel  # of build/kernel-MODULE
+        self.slowness = slowness  # time limits are this many times longer
+
+    def takes(self, program: str) -> bool:
+        if program in FAULT_INJECTION and self.suite != "debug":
+            return False
+        return not self.brief or program in BRIEF
+
+
+# What other page tables could break: grafts and their removal.
+BRIEF = ["vm-share", "vm-private", "vm-offset", "vm-random", "vm-fork", "vm-split", "vm-remap",
+         "vm-readonly", "vm-stale", "vm-big"]
+
+# What needs a kernel that can make its own allocations fail.
+FAULT_INJECTION = ["vm-failslab"]
+
+LA57_PTI = ["--cpu=+la57", "--append", "mitigations=auto pti=on"]
+PTI = ["--append", "mitigations=auto pti=on"]
+PTI_IS_ON = "dmesg | grep -q 'page tables isolation: .*enabled'"
+PTI_IS_OFF = "! dmesg | grep -q 'page tables isolation: .*enabled'"
+TWO_NODES = [f"--qemu={word}" for node, cpus in enumerate(("0-1", "2-3")) for word in (
+    "-object", f"memory-backend-ram,id=node{node},size=2G",
+    "-numa", f"node,nodeid={node},cpus={cpus},memdev=node{node}")]
+
+# The longest first.
+CELLS = [
+    Cell("6.1-4cpu", "6.1", 4),
+    Cell("6.12-4cpu", "6.12", 4),
+    # Here the kernel does not zero memory that it hands out: the file system must.
+    Cell("6.1-1cpu", "6.1", 1, ["--append", "init_on_alloc=0"]),
+    Cell("6.12-1cpu", "6.12", 1, ["--append", "init_on_alloc=0"]),
+    # Five levels of page tables; the kernel's and the user's tables apart.
+    Cell("6.1-la57-pti", "6.1", 2, LA57_PTI, True,
+         proof=f"grep -q la57 /proc/cpuinfo && {PTI_IS_ON}"),
+    Cell("6.12-la57-pti", "6.12", 2, LA57_PTI, True,
+         proof=f"grep -q la57 /proc/cpuinfo && {PTI_IS_ON}"),
+    # Real programs, a few seconds each.
+    Cell("6.1-programs", "6.1", 2, huge=["never"], effort="short"),
+    Cell("6.12-programs", "6.12", 2, huge=["always"], effort="short"),
+    # A CPU that the module must refuse.
+    Cell("6.1-no-nx", "6.1", 1, ["--cpu=-nx"], True, "refuse.sh"),
+    Cell("6.12-no-nx", "6.12", 1, ["--cpu=-nx"], True, "refuse.sh"),
+]
+for version in ("6.1", "6.12"):
+    CELLS += [
+        Cell(f"{version}-8cpu", version, 8, suite="platforms", proof="[ $(nproc) = 8 ]"),
+        Cell(f"{version}-amd64", f"{version}-amd64", 4, suite="platforms",
+             proof="! uname -r | grep -q cloud"),
+        Cell(f"{version}-pti", version, 2, PTI, suite="platforms", proof=PTI_IS_ON),
+        Cell(f"{version}-la57", version, 2, ["--cpu=+la57"], suite="platforms",
+             proof=f"grep -q la57 /proc/cpuinfo && {PTI_IS_OFF}"),
+        Cell(f"{version}-numa", version, 4, TWO_NODES, suite="platforms",
+             proof="[ -d /sys/devices/system/node/node1 ]"),
+        Cell(f"{version}-programs-long", version, 2, suite="programs", effort="long"),
+    ]
+
+# Kernels that watch themselves (vm/debug-kernel).
+CELLS += [
+    Cell("debug-4cpu", "debug", 4, ["--append", "page_table_check=on"], suite="debug", slowness=5),
+    Cell("lockdep-3cpu", "lockdep", 3, suite="debug", slowness=5),
+    # A module with a write out of bounds in core: KASAN must see it.
+    Cell("debug-oob", "debug", 1, ["--expect-complaint", "KASAN: global-out-of-bounds"], True,
+         "planted.sh", suite="debug", module="debug-oob", slowness=5),
+]

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+//
+// Many fill the holes of one file at once: every page is made once, and all see
+// it. Each filler leaves a word of its own in every page; a page made twice would
+// lose somebody's.
+#include <thread>
+#include <vector>
+
+#include "memory.h"
+
+namespace {
+
+constexpr size_t bytes = 3 * leaf + 9 * page, pages = bytes / page;
+
+// Visits the pages in an order of its own.
+template <class F>
+void each_page(size_t who, F&& visit) {
+  constexpr size_t strides[] = {1, 7, 129, 515};
+  size_t p = who * 331 % pages;
+  for (size_t i = 0; i < pages; i++, p = (p + strides[who % 4]) % pages) visit(p);
+  for (size_t i = pages; i-- > 0;)  // whatever the stride missed
+    visit(i);
+}
+
+void leave_words(char* m, size_t who) {
+  each_page(who, [&](size_t p) {
+    *reinterpret_cast<volatile uint64_t*>(m + p * page + who * 8) = word_at(10 + who, p);
+  });
+}
+
+void check_words(const char* m, size_t fillers) {
+  for (size_t p = 0; p < pages; p++)
+    for (size_t who = 0; who < fillers; who++)
+      if (auto seen = *reinterpret_cast<const volatile uint64_t*>(m + p * page + who * 8);
+          seen != word_at(10 + who, p))
+        FAIL("page 0x%zx: expected the word of filler %zu, seen 0x%llx", p, who,
+             (unsigned long long)seen);
+  CHECK_ZERO(m + (pages - 1) * page + fillers * 8, page - fillers * 8);
+}
+
+void check_blocks(int fd) {
+  struct stat st;
+  SYS(fstat(fd, &st));
+  CHECK_EQ(st.st_blocks * 512, bytes);
+}
+
+char* mapping(int fd, size_t who) { return map_at(places[who % 3], fd, bytes, rw); }
+
+}  // namespace
+
+TEST(holes_filled_by_threads) {
+  for (int round = 0; round < 4; round++) {
+    int fd = make_sparse("f", bytes);
+    std::vector<std::thread> threads;
+    std::vector<char*> maps;
+    for (size_t who = 0; who < 4; who++) maps.push_back(mapping(fd, who));
+    for (size_t who = 0; who < 4; who++)
+      threads.emplace_back([&, who] { leave_words(maps[who], who); });
+    for (auto& thread : threads) thread.join();
+    for (char* m : maps) check_words(m, 4);
+    for (size_t who = 0; who < 4; who++)
+      SYS(munmap(maps[who], mapped_bytes(places[who % 3], bytes)));
+    check_blocks(fd);
+    close(fd);
+    SYS(unlink("f"));
+  }
+}
+
+TEST(holes_filled_by_processes) {
+  for (int round = 0; round < 4; round++) {
+    int fd = make_sparse("f", bytes);
+    auto* gate = shared<Gate>();
+    pid_t children[4];
+    for (size_t who = 0; who < 4; who++)
+      children[who] = harness::spawn([&] {
+        char* m = mapping(fd, who);
+        gate->open();
+        gate->wait(4);
+        leave_words(m, who);
+      });
+    for (pid_t child : children) harness::join(child);
+    check_words(mapping(fd, 0), 4);
+    check_blocks(fd);
+    close(fd);
+    SYS(unlink("f"));
+  }
+}
+
+// Stores, write(2), reads and a populating thread at once.
+TEST(holes_filled_in_different_ways) {
+  for (int round = 0; round < 3; round++) {
+    int fd = make_sparse("f", bytes);
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] { leave_words(mapping(fd, 0), 0); });
+    threads.emplace_back([&] {
+      each_page(1, [&](size_t p) {
+        uint64_t word = word_at(11, p);
+        CHECK_EQ(pwrite(fd, &word, 8, off_t(p * page + 8)), 8);
+      });
+    });
+    threads.emplace_back([&] { leave_words(mapping(fd, 2), 2); });
+    threads.emplace_back([&] {
+      const char* m = map(fd, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE);
+      CHECK_ZERO(m + page - 8, 8);
+    });
+    threads.emplace_back([&] { SYS(fallocate(fd, 0, 0, bytes)); });
+    for (auto& thread : threads) thread.join();
+    check_words(mapping(fd, 1), 3);
+    check_blocks(fd);
+    close(fd);
+    SYS(unlink("f"));
+  }
+}
+
+// MADV_DONTNEED takes the grafts out of an address space in which other threads
+// fault on holes at the same time.
+TEST(holes_filled_against_dontneed) {
+  for (int round = 0; round < 3; round++) {
+    int fd = make_sparse("f", bytes);
+    char* m = mapping(fd, 0);
+    volatile bool stop = false;
+    std::vector<std::thread> threads;
+    std::thread spoiler([&] {
+      for (size_t i = 0; !stop; i++) {
+        size_t at = i % 5 * leaf / 2, size = i % 3 ? leaf : bytes - at;
+        SYS(madvise(m + at, size < bytes - at ? size : bytes - at, MADV_DONTNEED));
+      }
+    });
+    for (size_t who = 0; who < 3; who++) threads.emplace_back([&, who] { leave_words(m, who); });
+    for (auto& thread : threads) thread.join();
+    stop = true;
+    spoiler.join();
+    check_words(m, 3);
+    check_blocks(fd);
+    munmap(m, bytes);
+    close(fd);
+    SYS(unlink("f"));
+  }
+}
+
+// Fillers against a puncher: what is read is zero or what was stored there last.
+TEST(holes_filled_against_punch) {
+  int fd = make_sparse("f", bytes);
+  char* m = mapping(fd, 0);
+  volatile bool stop = false;
+  std::vector<std::thread> threads;
+  for (size_t who = 0; who < 3; who++)
+    threads.emplace_back([&, who] {
+      char* mine = who == 2 ? mapping(fd, 1) : m;
+      while (!stop)
+        each_page(who, [&](size_t p) {
+          auto* word = reinterpret_cast<volatile uint64_t*>(mine + p * page + who * 8);
+          uint64_t seen = *word;
+          if (seen && seen != word_at(10 + who, p))
+            FAIL("page 0x%zx: expected zero or the word of filler %zu, seen 0x%llx", p, who,
+                 (unsigned long long)seen);
+          *word = word_at(10 + who, p);
+        });
+    });
+  for (size_t i = 0; i < 150; i++) {
+    size_t at = i * 37 % pages, count = 1 + i * 101 % 700;
+    SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(at * page),
+                  off_t((count < pages - at ? count : pages - at) * page)));
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes));
+  CHECK_ZERO(m, bytes);
+}

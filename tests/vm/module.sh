@@ -1,0 +1,144 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The module's life, in a VM without morselfs loaded:
+#
+#   module.sh MODULE.ko [PROGRAM...]
+#
+# Loads, mounts, uses (with the test programs, if any are given), unmounts and unloads it five
+# times, and compares the kernel's counters. Output as that of the test programs.
+module=$1
+shift
+mount_point=/mnt/module-test
+parameter=/sys/module/morselfs/parameters/inject
+failed=0
+mkdir -p $mount_point
+
+ok() { echo "ok $1"; }
+not_ok() {
+	echo "not ok $1: $2"
+	failed=1
+}
+
+# Pages of page tables that no process has: /proc/vmstat's count less what each says it has.
+lost_tables() {
+	cat /proc/sys/vm/stat_refresh # what the CPUs have counted and not yet added up
+	awk '$1 == "nr_page_table_pages" { all = $2 }
+	     $1 == "VmPTE:" { own += $2 / 4 }
+	     END { print all - own }' /proc/vmstat /proc/[0-9]*/status 2>/dev/null
+}
+
+# Memory that is neither free (in the lists of the CPUs, too) nor accounted for, in KiB: what lost
+# pages look like.
+unaccounted() {
+	sync
+	echo 4 >/proc/sys/vm/drop_caches # without a line in the log
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 1 # frames and tables are freed after a grace period
+	awk '$1 == "MemTotal:" { total = $2 }
+	     $1 ~ /^(MemFree|Buffers|Cached|Slab|KernelStack|PageTables|AnonPages|Percpu|VmallocUsed):$/ { known += $2 }
+	     $1 == "count:" { known += $2 * 4 }
+	     END { print total - known }' /proc/meminfo /proc/zoneinfo
+}
+
+use() { # OPTIONS
+	mount -t morselfs -o "$1" none $mount_point || return 1
+	if rmmod morselfs 2>/dev/null; then
+		not_ok module_busy_while_mounted "rmmod of a mounted morselfs: expected an error"
+		return 1
+	fi
+	dd if=/dev/urandom of=$mount_point/a bs=1M count=9 2>/dev/null || return 1
+	cp $mount_point/a $mount_point/b || return 1
+	cmp -s $mount_point/a $mount_point/b || return 1
+	mkdir $mount_point/d
+	ln -s ../a $mount_point/d/link
+	truncate -s 1024G $mount_point/sparse
+	for program in "$@"; do
+		[ "$program" = "$1" ] && continue # that is the options
+		if ! "$program" $mount_point >/tmp/module-test.log 2>&1; then
+			not_ok "module_runs_$(basename "$program")" \
+				"$(grep '^not ok' /tmp/module-test.log | head -1)"
+		fi
+	done
+	umount $mount_point || return 1
+}
+
+# Loads it; but first every allocation of the load fails in turn (kernel/inject.c): insmod fails,
+# and nothing is left.
+load() {
+	n=1
+	while ! insmod "$module" "inject=\"any $n\"" 2>/dev/null; do
+		if grep -q morselfs /proc/modules /proc/filesystems || grep -q '^morsel' /proc/slabinfo; then
+			not_ok module_load_fails_clean "allocation $n failed, and something stayed behind"
+			return 1
+		fi
+		n=$((n + 1))
+		[ $n -lt 50 ] || return 1
+	done
+	echo off >$parameter
+	if [ $((n - 1)) != "$(grep -c '^load-' $parameter)" ]; then
+		not_ok module_load_fails "expected to fail once for each of $(grep '^load-' $parameter), did $((n - 1)) times"
+		return 1
+	fi
+}
+
+cycle() {
+	if ! load; then
+		not_ok module_loads "insmod failed: $(dmesg | tail -1)"
+		return 1
+	fi
+	# A second time it is there already.
+	if insmod "$module" 2>/dev/null; then
+		not_ok module_loads_once "a second insmod: expected an error"
+	fi
+	for huge in never always; do
+		if ! use "huge=$huge" "$@"; then
+			not_ok module_use "mount, copy or umount with huge=$huge failed: $(dmesg | tail -1)"
+			umount -l $mount_point 2>/dev/null
+		fi
+	done
+	if ! rmmod morselfs; then
+		not_ok module_unloads "rmmod after umount failed: $(dmesg | tail -1)"
+		return 1
+	fi
+	if grep -q morselfs /proc/filesystems; then
+		not_ok module_unregisters "/proc/filesystems still has morselfs"
+	fi
+}
+
+cycle "$@" && ok module_first_cycle # what the kernel allocates once and keeps, it has now
+memory_before=$(unaccounted)
+tables_before=$(lost_tables)
+slabs_before=$(grep -c '^morsel' /proc/slabinfo)
+for _ in 1 2 3 4; do
+	cycle "$@" || break
+done
+# What is on its way (processes that end, grace periods) comes back; what is lost never does.
+for _ in $(seq 30); do
+	memory=$(($(unaccounted) - memory_before))
+	tables=$(($(lost_tables) - tables_before))
+	[ $memory -lt 1536 ] && [ $tables -lt 8 ] && break
+	sleep 1
+done
+slabs=$(($(grep -c '^morsel' /proc/slabinfo) - slabs_before))
+
+# One table that is lost per cycle and mount would be 8 of them.
+if [ $tables -lt 8 ]; then
+	ok module_page_tables_come_back
+else
+	not_ok module_page_tables_come_back "nr_page_table_pages: $tables more than before"
+fi
+# Each cycle has 36 MiB in files; one 2-MiB frame that is lost is too much.
+if [ $memory -lt 1536 ]; then
+	ok module_memory_comes_back
+else
+	not_ok module_memory_comes_back "$memory KiB more in use than before"
+fi
+if [ $slabs -eq 0 ]; then
+	ok module_slabs_come_back
+else
+	not_ok module_slabs_come_back "$slabs slab caches more than before"
+fi
+echo "# after 4 cycles: $memory KiB and $tables page tables more than before"
+rmdir $mount_point
+exit $failed

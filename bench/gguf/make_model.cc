@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// make-model: writes a llama model with random weights that llama.cpp loads and generates from.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <thread>
+
+#include "layout.h"
+#include "model_file.h"
+#include "shape.h"
+#include "vocabulary.h"
+
+using namespace morsel::bench;
+
+namespace {
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app{"Writes a GGUF model of the llama architecture, Q8_0, with seeded random weights."};
+  Target target;
+  bool print_bytes = false;
+  std::string vocabulary;
+  std::string shape_name = "7b";
+  uint32_t blocks = 0;
+  uint64_t seed = 1;
+  unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  app.add_option("output", target.path, "file to write")->required();
+  app.add_option("--offset", target.offset, "write into an existing file, from this byte on");
+  app.add_flag("--print-bytes", print_bytes, "say how large it would be, and write nothing");
+  app.add_option("--vocabulary", vocabulary, "GGUF file to take the tokens from")
+      ->required()
+      ->check(CLI::ExistingFile);
+  app.add_option("--shape", shape_name, "7b (6.82 GiB) or small (137 MiB)")
+      ->check(CLI::IsMember({"7b", "small"}))
+      ->capture_default_str();
+  app.add_option("--blocks", blocks, "fewer blocks than the shape has, for a smaller file")
+      ->check(CLI::Range(1U, 1024U));
+  app.add_option("--seed", seed, "of the weights")->capture_default_str();
+  app.add_option("--threads", threads, "that make and write")
+      ->check(CLI::Range(1U, 256U))
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  Shape shape = shape_by_name(shape_name).value();
+  if (blocks != 0 && blocks != shape.blocks) {
+    shape.blocks = blocks;
+    shape.file_bytes = 0;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const Layout layout = plan_layout(shape, read_vocabulary(vocabulary));
+  if (print_bytes) {
+    std::printf("%llu\n", static_cast<unsigned long long>(layout.file_bytes));
+    return 0;
+  }
+  write_model(target, layout, seed, threads);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  std::fprintf(stderr, "make-model: %s: %llu bytes (%.2f GiB) in %.1f s\n", target.path.c_str(),
+               static_cast<unsigned long long>(layout.file_bytes),
+               static_cast<double>(layout.file_bytes) / (1 << 30), took.count());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_command_line(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "make-model: %s\n", error.what());
+  } catch (...) {
+    std::fputs("make-model: unknown error\n", stderr);
+  }
+  return 1;
+}

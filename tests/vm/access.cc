@@ -99,7 +99,8 @@ TEST(access_asynchronous_read) {
   int disk = evil_disk();
   attack_and_control([=](char* at, size_t size) {
     long got = read_asynchronously(disk, at, size);
-    if (got != -EFAULT) CHECK_EQ(got, size);
+    // The kernel says EIO where it needed several requests (above 1 MiB of 4-KiB pages).
+    if (got != -EFAULT && got != -EIO) CHECK_EQ(got, size);
     return got > 0;
   });
 }

@@ -61,7 +61,7 @@ static inline void morsel_touch_mtime(struct inode *inode)
 }
 
 /* It comes into being now. */
-static inline void morsel_init_times(struct inode *inode)
+static inline struct timespec64 morsel_init_times(struct inode *inode)
 {
 	morsel_touch_mtime(inode);
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
@@ -69,6 +69,7 @@ static inline void morsel_init_times(struct inode *inode)
 #else
 	inode_set_atime_to_ts(inode, inode_get_mtime(inode));
 #endif
+	return inode_get_ctime(inode);
 }
 
 #endif

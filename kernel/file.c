@@ -191,7 +191,11 @@ static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		return -EAGAIN;
 	inode_lock(inode);
-	ret = IS_IMMUTABLE(inode) ? -EPERM : generic_write_checks(iocb, from);
+	/* The file may have become immutable or append-only since it was opened. */
+	ret = -EPERM;
+	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && !(iocb->ki_flags & IOCB_APPEND)))
+		goto out;
+	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
 		goto out;
 	ret = file_modified(iocb->ki_filp);
@@ -338,6 +342,10 @@ static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	inode_lock(inode);
+	/* The VFS has asked before the lock; chattr(1) may have had it meanwhile. */
+	err = -EPERM;
+	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && (mode & ~FALLOC_FL_KEEP_SIZE)))
+		goto out;
 	err = file_modified(file);
 	if (err)
 		goto out;

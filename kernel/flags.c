@@ -3,8 +3,8 @@
  * What chattr(1) sets: immutable, append-only, no-dump, no-atime. The VFS asks for
  * CAP_LINUX_IMMUTABLE where it must, and refuses to open, rename, unlink, link,
  * punch or change the mode of what is immutable. Files that were open for writing by
- * then are ours to refuse: in morsel_write_iter(), morsel_setattr() and
- * morsel_mmap(). Writable mappings that exist stay, as they do on tmpfs: they hang in
+ * then are ours to refuse: in morsel_write_iter(), morsel_setattr(), morsel_fallocate(),
+ * morsel_mmap() and morsel_mprotect(). Writable mappings that exist stay, as they do on tmpfs: they hang in
  * page tables whose leaves allow writing, and taking them away would be a SIGBUS to
  * whoever holds one.
  */

@@ -471,7 +471,9 @@ void morsel_graft_exit(void)
 		spin_lock(&all_tables_lock);
 		empty = list_empty(&all_tables);
 		spin_unlock(&all_tables_lock);
-	} while (!empty && !msleep_interruptible(1));
+		if (!empty)
+			msleep(1); /* a signal must not end this: their code is ours */
+	} while (!empty);
 	mmu_notifier_synchronize(); /* the callback that emptied the list has returned */
 	morsel_table_destroy(parking, MORSEL_PTE);
 	__free_page(parking);

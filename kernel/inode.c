@@ -32,7 +32,7 @@ int morsel_inode_cache_init(void)
 	morsel_inode_cache =
 		morsel_may_fail(LOAD_INODES,
 				kmem_cache_create("morselfs_inode", sizeof(struct morsel_inode), 0,
-						  SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
+						  SLAB_ACCOUNT,
 						  morsel_construct_inode));
 	return morsel_inode_cache ? 0 : -ENOMEM;
 }
@@ -171,7 +171,7 @@ struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_
 	}
 	inode->i_ino = atomic64_inc_return(&morsel_last_ino);
 	inode_init_owner(&morsel_nop_idmap, inode, dir, mode);
-	morsel_init_times(inode);
+	MORSEL_I(inode)->btime = morsel_init_times(inode);
 	morsel_inherit_flags(inode, dir);
 	morsel_set_operations(inode, dev);
 	return inode;
@@ -184,6 +184,10 @@ int morsel_getattr(struct morsel_idmap *idmap, const struct path *path, struct k
 
 	morsel_fillattr(idmap, request_mask, inode, stat);
 	morsel_fill_flags(inode, stat);
+	if (request_mask & STATX_BTIME) {
+		stat->result_mask |= STATX_BTIME;
+		stat->btime = MORSEL_I(inode)->btime;
+	}
 	stat->blocks = atomic_long_read(&MORSEL_I(inode)->frames) * (PAGE_SIZE / 512);
 	/* Who writes in blocks of this size fills large leaves at once. */
 	if (S_ISREG(inode->i_mode) && MORSEL_SB(inode->i_sb)->huge == MORSEL_HUGE_ALWAYS)
@@ -197,7 +201,7 @@ int morsel_setattr(struct morsel_idmap *idmap, struct dentry *dentry, struct iat
 	int err;
 
 	/* ftruncate(2) of a file that was open by then; the VFS refuses the rest. */
-	if (IS_IMMUTABLE(inode))
+	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && (attr->ia_valid & ATTR_SIZE)))
 		return -EPERM;
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)

@@ -86,6 +86,11 @@ static int morsel_may_split(struct vm_area_struct *vma, unsigned long address)
 static int morsel_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 			   unsigned long newflags)
 {
+	struct inode *inode = file_inode(vma->vm_file);
+
+	/* A mapping that is not writable when chattr(1) is called does not become so. */
+	if ((newflags & ~vma->vm_flags & VM_WRITE) && (IS_IMMUTABLE(inode) || IS_APPEND(inode)))
+		return -EACCES;
 	morsel_vma_start_write(vma);
 	if (vma->vm_private_data)
 		morsel_graft_take_out(vma->vm_private_data, start, end);

@@ -68,6 +68,7 @@ struct morsel_sb {
  *	Written under the invalidate lock, exclusively
  * @pud_slots, @pmd_slots, @raw_pages, @grafted_pages: grafts in all processes
  * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
+ * @btime: when the inode was made
  * @xattr_lock, @xattrs: extended attributes
  * @extra_inodes: paid for large attributes and links; changes under @xattr_lock
  */
@@ -84,6 +85,7 @@ struct morsel_inode {
 	atomic_long_t raw_pages;
 	atomic_long_t grafted_pages;
 	unsigned int flags;
+	struct timespec64 btime;
 	spinlock_t xattr_lock;
 	struct list_head xattrs;
 	unsigned int extra_inodes;

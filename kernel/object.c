@@ -458,27 +458,19 @@ pgoff_t morsel_object_next(struct inode *inode, pgoff_t index, pgoff_t end, bool
 	return end;
 }
 
-static void put_frame(void *context, unsigned long pfn, unsigned int order)
-{
-	struct inode *inode = context;
-	struct page *page = pfn_to_page(pfn);
-
-	account_removed(inode, page, order);
-	if (!poisoned(page_folio(page)))
-		put_page(page);
-}
-
 void morsel_object_free(struct inode *inode)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
 	pgoff_t end = morsel_tree_capacity(&mi->tree);
 	pgoff_t first;
 
-	for (first = 0; first < end; first += CHUNK_PAGES) {
-		morsel_tree_remove(&mi->tree, first, first + CHUNK_PAGES, true, put_frame, inode);
-		cond_resched();
-	}
-	morsel_tree_free(&mi->tree, put_frame, inode);
+	/*
+	 * Frames that are pinned outlive the inode. Who calls one dirty at the end of its I/O
+	 * looks at the frame's mapping with the frame locked, and so it is given up.
+	 */
+	for (first = 0; first < end; first += CHUNK_PAGES)
+		remove_chunk(inode, first, first + CHUNK_PAGES, false, false);
+	morsel_tree_free(&mi->tree, collect, NULL); /* no leaf is left for collect() */
 	WARN_ON_ONCE(atomic_long_read(&mi->frames) || atomic_long_read(&mi->table_pages));
 }
 

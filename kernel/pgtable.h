@@ -17,6 +17,14 @@
 #error "morselfs depends on how the kernel handles page tables; it is known to be right on 6.1 and 6.12 only"
 #endif
 
+/*
+ * Before that, PROCMAP_QUERY on /proc/PID/maps reads a build id through ->read_folio(), which a
+ * file system without a page cache does not have.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 117)
+#error "morselfs needs 6.12.117 or later: older 6.12 kernels are not tested, and some would crash in lib/buildid.c"
+#endif
+
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 
 #define MORSEL_SPLIT_PTLOCKS \

@@ -189,4 +189,13 @@ TEST(attributes_statx) {
   CHECK_EQ(x.stx_blocks, 3 * 8);
   CHECK_EQ(x.stx_nlink, 1);
   CHECK_EQ(x.stx_ino, status(fd).st_ino);
+  // When it was made, whatever happens to it later.
+  int64_t changed = x.stx_ctime.tv_sec * 1'000'000'000 + x.stx_ctime.tv_nsec;
+  usleep(20'000);
+  SYS(fchmod(fd, 0600));
+  CHECK_EQ(pwrite(fd, "x", 1, 0), 1);
+  SYS(statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &x));
+  CHECK_EQ(x.stx_mask & STATX_BTIME, STATX_BTIME);
+  CHECK(x.stx_btime.tv_sec * 1'000'000'000 + x.stx_btime.tv_nsec <= changed);
+  CHECK(x.stx_btime.tv_sec > 0);
 }

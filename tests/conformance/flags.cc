@@ -2,10 +2,14 @@
 //
 // What chattr sets: immutable, append-only, no-dump, no-atime.
 #include <linux/fs.h>
+#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <time.h>
+
+#include <thread>
 
 #include "files.h"
 
@@ -126,8 +130,11 @@ TEST(flags_immutable_while_open) {
   if (!harness::is_morselfs()) SKIP("tmpfs looks at the flag only when a file is opened");
   int fd = make_file("f", 1, bytes);
   char* before = map(fd, bytes, rw, MAP_SHARED);
+  char* read_only = map(fd, bytes, PROT_READ, MAP_SHARED);
   CHECK_PAGES(before, 1, 0, bytes);
   SYS(set_flags(fd, FS_IMMUTABLE_FL));
+  SYS_ERR(mprotect(read_only, bytes, rw), EACCES);
+  CHECK_SIGNAL_WRITE(read_only, SIGSEGV);
   SYS_ERR(pwrite(fd, "x", 1, 0), EPERM);
   SYS_ERR(pwrite(fd, "x", 1, bytes), EPERM);
   SYS_ERR(ftruncate(fd, 0), EPERM);
@@ -139,6 +146,7 @@ TEST(flags_immutable_while_open) {
   CHECK_SIGNAL_WRITE(m, SIGSEGV);
   check_file(fd, 1, 0, bytes);
   CHECK_FILLED(m, 1, 0, bytes);
+  CHECK_FILLED(read_only, 1, 0, bytes);
   // A mapping that was writable by then stays so.
   fill(before + leaf, 2, leaf, page);
   check_file(fd, 2, leaf, page);
@@ -149,6 +157,40 @@ TEST(flags_immutable_while_open) {
   SYS_ERR(mprotect(m, bytes, rw), EACCES);  // it was made without the right
   fill(map(fd, bytes, rw, MAP_SHARED), 4, 0, page);
   check_file(fd, 4, 0, page);
+}
+
+// fallocate() and ftruncate() that began before chattr, and had to wait for it.
+TEST(flags_set_while_others_wait) {
+  if (!harness::is_morselfs()) SKIP("tmpfs does not ask again");
+  int uffd = int(syscall(SYS_userfaultfd, O_CLOEXEC));
+  uffdio_api api{UFFD_API, 0, 0};
+  if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) != 0) SKIP("no userfaultfd: %s", strerror(errno));
+  for (unsigned flag : {FS_IMMUTABLE_FL, FS_APPEND_FL}) {
+    int fd = make_file("f", 1, bytes);
+    // A write that stands still in the middle, with the inode locked, until its data come.
+    char* missing = map(-1, page, rw, MAP_PRIVATE | MAP_ANONYMOUS);
+    uffdio_register request{{uintptr_t(missing), page}, UFFDIO_REGISTER_MODE_MISSING, 0};
+    SYS(ioctl(uffd, UFFDIO_REGISTER, &request));
+    constexpr useconds_t queued = 300'000;
+    std::thread writer([=] { (void)!pwrite(fd, missing, page, off_t(bytes)); });
+    uffd_msg message;
+    CHECK_EQ(read(uffd, &message, sizeof message), sizeof message);
+    std::thread chattr([=] { SYS(set_flags(fd, flag)); });
+    usleep(queued);
+    std::thread punch([=] {
+      SYS_ERR(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, page), EPERM);
+    });
+    std::thread cut([=] { SYS_ERR(ftruncate(fd, 0), EPERM); });
+    usleep(queued);
+    uffdio_zeropage zero{{uintptr_t(missing), page}, 0, 0};
+    SYS(ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+    for (std::thread* thread : {&writer, &chattr, &punch, &cut}) thread->join();
+    check_file(fd, 1, 0, bytes);
+    SYS(set_flags(fd, 0));
+    SYS(munmap(missing, page));
+    SYS(unlink("f"));
+    close(fd);
+  }
 }
 
 TEST(flags_immutable_directory) {
@@ -167,6 +209,7 @@ TEST(flags_immutable_directory) {
 
 TEST(flags_append_only) {
   int fd = make_file("f", 1, page);
+  char* m = map(fd, page, PROT_READ, MAP_SHARED);
   SYS(set_flags(fd, FS_APPEND_FL));
   SYS_ERR(open("f", O_RDWR), EPERM);
   SYS_ERR(open("f", O_WRONLY | O_APPEND | O_TRUNC), EPERM);
@@ -175,8 +218,10 @@ TEST(flags_append_only) {
   SYS_ERR(unlink("f"), EPERM);
   SYS_ERR(mmap(nullptr, page, rw, MAP_SHARED, fd, 0), EACCES);
   SYS_ERR(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, page), EPERM);
+  if (harness::is_morselfs()) SYS_ERR(mprotect(m, page, rw), EACCES);
   int log = SYS(open("f", O_WRONLY | O_APPEND));
   SYS_ERR(fcntl(log, F_SETFL, 0), EPERM);
+  if (harness::is_morselfs()) SYS_ERR(pwrite(fd, "x", 1, 0), EPERM);  // it was open by then
   CHECK_EQ(pwrite(log, "more", 4, 0), 4);
   CHECK_EQ(status("f").st_size, page + 4);
   check_file(fd, 1, 0, page);

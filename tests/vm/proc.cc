@@ -234,3 +234,37 @@ TEST(proc_core_dump) {
   CHECK_FILLED(m, 1, 0, bytes);
   CHECK_FILLED(p, 2, 0, 2 * page);
 }
+
+// Linux 6.11; the headers may be older. Length of the build id of the file mapped at `at`, or -errno.
+long query_build_id(const void* at) {
+  struct {
+    uint64_t size, flags, address, start, end, vma_flags, page_size, offset, inode;
+    uint32_t major, minor, name_size, build_id_size;
+    uint64_t name, build_id;
+  } query{};
+  unsigned char build_id[64];
+  query.size = sizeof query;
+  query.address = uintptr_t(at);
+  query.build_id_size = sizeof build_id;
+  query.build_id = uintptr_t(build_id);
+  int maps = SYS(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  int failed = ioctl(maps, _IOWR('f', 17, query), &query) == 0 ? 0 : errno;
+  close(maps);
+  if (!failed && !query.start) failed = ENOTTY;  // 6.1 has another ioctl of this number
+  return failed ? -failed : query.build_id_size;
+}
+
+// The kernel reads the file for it, not through the mapping.
+TEST(proc_query_build_id) {
+  int self = SYS(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  size_t size = size_t(lseek(self, 0, SEEK_END));
+  char* original = map(self, size, PROT_READ, MAP_PRIVATE);
+  long expected = query_build_id(original);
+  if (expected == -ENOTTY) SKIP("this kernel has no PROCMAP_QUERY");
+  int fd = SYS(open("f", O_RDWR | O_CREAT, 0700));
+  CHECK_EQ(pwrite(fd, original, size, 0), size);
+  CHECK_EQ(query_build_id(map(fd, size, PROT_READ, MAP_SHARED)), expected);
+  CHECK_EQ(query_build_id(map(fd, size, PROT_READ, MAP_PRIVATE)), expected);
+  int sparse = make_sparse("g", bytes);
+  CHECK(query_build_id(map(sparse, bytes, PROT_READ, MAP_SHARED)) <= 0);
+}

@@ -5,6 +5,7 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   mpol.c      the NUMA nodes that frames come from
  *   graft.c     a process: which subtrees hang in its page table, and how they come out
  *   cover.c     how they get in: a fault's work
  *   ordinary.c  faults that map single pages, where nothing may be grafted
@@ -23,7 +24,9 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/percpu_counter.h>
+#include <linux/seqlock.h>
 #include <linux/spinlock.h>
 
 #include "../uapi/morselfs.h"
@@ -36,6 +39,18 @@
 enum morsel_huge { MORSEL_HUGE_NEVER, MORSEL_HUGE_ALWAYS };
 
 /**
+ * struct morsel_mpol - `mpol=`
+ * @mode: MPOL_*
+ * @is_static: the flag was given, and is shown
+ * @nodes: empty for MPOL_DEFAULT and MPOL_LOCAL, one for MPOL_PREFERRED
+ */
+struct morsel_mpol {
+	unsigned short mode;
+	bool is_static;
+	nodemask_t nodes;
+};
+
+/**
  * struct morsel_sb - one mount
  * @max_blocks: limit in pages, 0 for none (`size=`)
  * @used_blocks: pages charged
@@ -43,6 +58,7 @@ enum morsel_huge { MORSEL_HUGE_NEVER, MORSEL_HUGE_ALWAYS };
  * @max_inodes: limit, 0 for none (`nr_inodes=`)
  * @free_inodes: what is left of it
  * @huge: which leaves new data gets
+ * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
  */
 struct morsel_sb {
@@ -52,6 +68,8 @@ struct morsel_sb {
 	unsigned long max_inodes;
 	unsigned long free_inodes;
 	enum morsel_huge huge;
+	seqlock_t mpol_lock;
+	struct morsel_mpol mpol;
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;
@@ -176,6 +194,14 @@ void morsel_object_free(struct inode *inode);
 
 /* Fills the info structure's object part (all but size/pad, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/* mpol.c */
+int morsel_mpol_parse(struct fs_context *fc, const char *value, struct morsel_mpol *policy);
+void morsel_mpol_set(struct morsel_sb *msb, const struct morsel_mpol *policy);
+void morsel_mpol_show(struct seq_file *seq, struct morsel_sb *msb);
+/* A frame for the page `index` of the inode, from where the mount wants it. */
+struct folio *morsel_mpol_alloc(struct inode *inode, pgoff_t index, gfp_t gfp,
+				unsigned int order);
 
 /* mmap.c */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);

@@ -104,15 +104,15 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 	return page;
 }
 
-static struct page *allocate_frame(unsigned int order)
+static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order)
 {
 	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
 	struct folio *folio;
 
 	if (order)
 		gfp |= __GFP_NOWARN | __GFP_NORETRY;
-	folio = order ? morsel_may_fail(HUGE_FRAME, folio_alloc(gfp, order)) :
-			morsel_may_fail(FRAME, folio_alloc(gfp, 0));
+	folio = order ? morsel_may_fail(HUGE_FRAME, morsel_mpol_alloc(inode, first, gfp, order)) :
+			morsel_may_fail(FRAME, morsel_mpol_alloc(inode, first, gfp, 0));
 	return folio ? &folio->page : NULL;
 }
 
@@ -160,7 +160,7 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 
 	if (!charge(inode, 1L << order))
 		return ERR_PTR(-ENOSPC);
-	frame = allocate_frame(order);
+	frame = allocate_frame(inode, first, order);
 	if (!frame) {
 		uncharge(inode, 1L << order);
 		return ERR_PTR(-ENOMEM);
@@ -512,14 +512,14 @@ static void merge_slot(struct inode *inode, pgoff_t first, struct page *frame)
 static void settle_slot(struct inode *inode, pgoff_t first)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY;
 	struct folio *folio;
 	bool merged = false;
 
 	if (atomic_long_read(&mi->mappings) || !morsel_tree_full(&mi->tree, first))
 		return;
 	folio = morsel_may_fail(MERGE_FRAME,
-				folio_alloc(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY,
-					    MORSEL_HUGE_ORDER));
+				morsel_mpol_alloc(inode, first, gfp, MORSEL_HUGE_ORDER));
 	if (!folio)
 		return;
 	filemap_invalidate_lock(inode->i_mapping);

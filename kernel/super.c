@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
@@ -18,7 +19,16 @@
 #define MORSEL_MAX_BYTES (1LL << 47)
 #define MORSEL_DEFAULT_MODE (S_ISVTX | 0777)
 
-enum morsel_option { OPT_SIZE, OPT_BLOCKS, OPT_INODES, OPT_MODE, OPT_UID, OPT_GID, OPT_HUGE };
+enum morsel_option {
+	OPT_SIZE,
+	OPT_BLOCKS,
+	OPT_INODES,
+	OPT_MODE,
+	OPT_UID,
+	OPT_GID,
+	OPT_HUGE,
+	OPT_MPOL,
+};
 
 /* All strings: then it is we who say what is wrong with a value. */
 static const struct fs_parameter_spec morsel_parameters[] = {
@@ -29,6 +39,7 @@ static const struct fs_parameter_spec morsel_parameters[] = {
 	fsparam_string("uid", OPT_UID),
 	fsparam_string("gid", OPT_GID),
 	fsparam_string("huge", OPT_HUGE),
+	fsparam_string("mpol", OPT_MPOL),
 	{}
 };
 
@@ -42,6 +53,7 @@ static const struct fs_parameter_spec morsel_parameters[] = {
  * @uid: its owner
  * @gid: its group
  * @huge: huge=
+ * @mpol: mpol=
  */
 struct morsel_options {
 	unsigned long given;
@@ -52,6 +64,7 @@ struct morsel_options {
 	kuid_t uid;
 	kgid_t gid;
 	enum morsel_huge huge;
+	struct morsel_mpol mpol;
 };
 
 static bool is_given(const struct morsel_options *options, enum morsel_option option)
@@ -218,6 +231,13 @@ static int parse_option_huge(struct fs_context *fc, struct fs_parameter *param)
 	return 0;
 }
 
+static int parse_option_mpol(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+
+	return morsel_mpol_parse(fc, param->string, &options->mpol);
+}
+
 static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	static int (*const parse[])(struct fs_context *fc, struct fs_parameter *param) = {
@@ -228,21 +248,62 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		[OPT_UID] = parse_option_uid,
 		[OPT_GID] = parse_option_gid,
 		[OPT_HUGE] = parse_option_huge,
+		[OPT_MPOL] = parse_option_mpol,
 	};
 	struct morsel_options *options = fc->fs_private;
 	struct fs_parse_result result;
-	int option;
+	int option, err;
 
 	option = fs_parse(fc, morsel_parameters, param, &result);
 	if (option == -ENOPARAM && !strcmp(param->key, "source"))
 		return option; /* what is mounted, by name: the VFS's */
 	if (option == -ENOPARAM)
-		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge",
+		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, mpol",
 			       param->key);
 	if (option < 0)
 		return invalfc(fc, "option '%s' needs a value: give %s=VALUE", param->key, param->key);
-	options->given |= BIT(option);
-	return parse[option](fc, param);
+	err = parse[option](fc, param);
+	if (!err) /* fsconfig(2) may go on after an error */
+		options->given |= BIT(option);
+	return err;
+}
+
+/*
+ * The next option of mount(2)'s string, NULL after the last one. As in tmpfs, a comma
+ * before a digit separates nodes of mpol=: no option begins with a digit.
+ */
+static char *next_option(char **rest)
+{
+	char *option = *rest, *comma;
+
+	if (!option)
+		return NULL;
+	comma = strchr(option, ',');
+	while (comma && isdigit(comma[1]))
+		comma = strchr(comma + 1, ',');
+	if (comma)
+		*comma++ = '\0';
+	*rest = comma;
+	return option;
+}
+
+static int morsel_parse_monolithic(struct fs_context *fc, void *data)
+{
+	char *rest = data, *option, *value;
+	int err;
+
+	if (!data)
+		return 0;
+	err = security_sb_eat_lsm_opts(data, &fc->security);
+	while (!err && (option = next_option(&rest))) {
+		if (!*option)
+			continue;
+		value = strchr(option, '=');
+		if (value)
+			*value++ = '\0';
+		err = vfs_parse_fs_string(fc, option, value, value ? strlen(value) : 0);
+	}
+	return err;
 }
 
 /* size= and nr_blocks= are two ways to say one thing. */
@@ -295,6 +356,7 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 		seq_printf(seq, ",gid=%u", from_kgid_munged(&init_user_ns, msb->gid));
 	if (msb->huge == MORSEL_HUGE_ALWAYS)
 		seq_puts(seq, ",huge=always");
+	morsel_mpol_show(seq, msb);
 	return 0;
 }
 
@@ -319,6 +381,8 @@ static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, uns
 		return NULL;
 	}
 	spin_lock_init(&msb->lock);
+	seqlock_init(&msb->mpol_lock);
+	msb->mpol = options->mpol;
 	msb->max_blocks = blocks;
 	msb->max_inodes = options->nr_inodes;
 	msb->free_inodes = options->nr_inodes;
@@ -414,6 +478,7 @@ static const char *change_limits(struct morsel_sb *msb, const struct morsel_opti
 
 static int morsel_reconfigure(struct fs_context *fc)
 {
+	const struct morsel_options *options = fc->fs_private;
 	struct morsel_sb *msb = MORSEL_SB(fc->root->d_sb);
 	unsigned long blocks;
 	const char *why;
@@ -425,9 +490,13 @@ static int morsel_reconfigure(struct fs_context *fc)
 	if (err)
 		return err;
 	spin_lock(&msb->lock);
-	why = change_limits(msb, fc->fs_private, blocks);
+	why = change_limits(msb, options, blocks);
 	spin_unlock(&msb->lock);
-	return why ? invalfc(fc, "%s", why) : 0;
+	if (why)
+		return invalfc(fc, "%s", why);
+	if (is_given(options, OPT_MPOL))
+		morsel_mpol_set(msb, &options->mpol);
+	return 0;
 }
 
 static void morsel_free_context(struct fs_context *fc)
@@ -438,6 +507,7 @@ static void morsel_free_context(struct fs_context *fc)
 static const struct fs_context_operations morsel_context_operations = {
 	.free = morsel_free_context,
 	.parse_param = morsel_parse_param,
+	.parse_monolithic = morsel_parse_monolithic,
 	.get_tree = morsel_get_tree,
 	.reconfigure = morsel_reconfigure,
 };

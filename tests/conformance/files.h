@@ -81,6 +81,16 @@ inline void mount_with(const char* at, const std::string& options) {
   if (error) FAIL("mount with %s: expected success, seen %s", options.c_str(), strerror(error));
 }
 
+// The NUMA nodes with memory, as the kernel lists them ("0-1"); empty where there is no NUMA.
+inline std::string memory_nodes() {
+  int fd = open("/sys/devices/system/node/has_memory", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string nodes = read_all(fd);
+  close(fd);
+  while (!nodes.empty() && nodes.back() == '\n') nodes.pop_back();
+  return nodes;
+}
+
 inline struct statfs space(const char* at) {
   struct statfs s;
   SYS(statfs(at, &s));

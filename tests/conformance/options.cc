@@ -4,6 +4,8 @@
 #include <linux/magic.h>
 #include <sys/sysinfo.h>
 
+#include <cctype>
+
 #include "files.h"
 
 namespace {
@@ -34,6 +36,27 @@ std::string shown_options() {
   fclose(mounts);
   while (!found.empty() && found.back() == '\n') found.pop_back();
   return "," + found.substr(found.find_first_not_of(", ")) + ",";
+}
+
+// mpol= with its list of nodes, which may have commas; empty if it is not shown.
+std::string shown_policy() {
+  std::string all = shown_options();
+  size_t from = all.find(",mpol=");
+  if (from == std::string::npos) return "";
+  from += strlen(",mpol=");
+  size_t to = all.find(',', from);
+  while (isdigit(all[to + 1])) to = all.find(',', to + 1);
+  return all.substr(from, to - from);
+}
+
+void check_policy(const std::string& policy, const std::string& shown) {
+  mount_with("n", "mpol=" + policy + ",size=8m");
+  CHECK_EQ(space("n").f_blocks, (8 << 20) / page);  // what follows the policy counts
+  CHECK_TEXT(shown_policy(), shown);
+  int fd = make_file("n/f", 1, leaf + page);
+  check_file(fd, 1, 0, leaf + page);
+  close(fd);
+  done();
 }
 
 }  // namespace
@@ -188,6 +211,103 @@ TEST(options_remount_keeps_owner_and_mode) {
   SYS(chmod("n", 0700));
   CHECK_EQ(try_remount("size=8m"), 0);
   CHECK_EQ(status("n").st_mode & 07777, 0700);
+  done();
+}
+
+TEST(options_memory_policy) {
+  std::string all = memory_nodes();
+  if (all.empty()) {
+    check_refused("mpol=local");
+    SKIP("this kernel has no NUMA");
+  }
+  mount_with("n", "size=8m");
+  CHECK(shown_options().find("mpol") == std::string::npos);
+  done();
+  check_policy("default", "");
+  check_policy("local", "local");
+  check_policy("prefer", "local");
+  check_policy("prefer:0", "prefer:0");
+  check_policy("prefer=static:0", "prefer=static:0");
+  check_policy("bind:0", "bind:0");
+  check_policy("bind:0,0-0", "bind:0");
+  check_policy("bind=static:0", "bind=static:0");
+  check_policy("bind:" + all, "bind:" + all);
+  check_policy("interleave:0", "interleave:0");
+  check_policy("interleave", "interleave:" + all);
+  check_policy("interleave=static", "interleave=static:" + all);
+  // A list has the commas that separate options.
+  if (all == "0-1") {
+    check_policy("bind:0,1", "bind:0-1");
+    check_policy("interleave=static:1,0", "interleave=static:0-1");
+    check_policy("prefer:1", "prefer:1");
+  }
+  // tmpfs shows a space, which separates fields there.
+  if (harness::is_morselfs()) check_policy("prefer (many):0", "prefer\\040(many):0");
+}
+
+TEST(options_memory_policy_wrong) {
+  for (const char* policy : {"mpol",
+                             "mpol=",
+                             "mpol=nonsense",
+                             "mpol=bind",
+                             "mpol=bind:",
+                             "mpol=bind:x",
+                             "mpol=bind:0-",
+                             "mpol=bind:1-0",
+                             "mpol=bind:-1",
+                             "mpol=bind:1023",
+                             "mpol=bind:0,1023",
+                             "mpol=bind:99999999",
+                             "mpol=bind=:0",
+                             "mpol=bind=dynamic:0",
+                             "mpol=bind=static",
+                             "mpol=default:0",
+                             "mpol=local:0",
+                             "mpol=local=static",
+                             "mpol=prefer:",
+                             "mpol=prefer:0-0",
+                             "mpol=prefer:0,0",
+                             "mpol=prefer:1023",
+                             "mpol=prefer=static",
+                             "mpol=prefer (many)",
+                             "mpol=interleave:",
+                             "mpol=interleave:1023",
+                             "mpol=:0",
+                             "mpol=Bind:0",
+                             "mpol=bind:0,size=1m,9"})
+    check_refused(policy);
+  // What tmpfs takes, and has no meaning, or none for a mount that cpusets share.
+  if (harness::is_morselfs())
+    for (const char* policy : {"mpol=bind=relative:0", "mpol=default=static", "mpol=bind:0=static",
+                               "mpol=weighted interleave"})
+      check_refused(policy);
+  std::string all = memory_nodes();
+  if (all == "0")
+    for (const char* policy : {"mpol=bind:1", "mpol=prefer:1", "mpol=interleave:0-1"})
+      check_refused(policy);
+  mount_with("n", "size=1m");
+  done();
+}
+
+TEST(options_remount_memory_policy) {
+  if (memory_nodes().empty()) SKIP("this kernel has no NUMA");
+  mount_with("n", "size=4m,mpol=bind:0");
+  CHECK_EQ(try_remount("size=8m"), 0);
+  CHECK_TEXT(shown_policy(), "bind:0");
+  CHECK_EQ(try_remount("mpol=prefer=static:0"), 0);
+  CHECK_TEXT(shown_policy(), "prefer=static:0");
+  CHECK_EQ(space("n").f_blocks, (8 << 20) / page);
+  CHECK_EQ(try_remount("mpol=bind:1023"), EINVAL);
+  int fd = make_file("n/f", 1, 2 << 20);
+  CHECK_EQ(try_remount("mpol=local,size=1m"), EINVAL);  // all or nothing
+  CHECK_TEXT(shown_policy(), "prefer=static:0");
+  CHECK_EQ(try_remount("mpol=local"), 0);
+  CHECK_TEXT(shown_policy(), "local");
+  // tmpfs takes it, and changes nothing.
+  CHECK_EQ(try_remount("mpol=default"), 0);
+  if (harness::is_morselfs()) CHECK_TEXT(shown_policy(), "");
+  check_file(fd, 1, 0, 2 << 20);
+  close(fd);
   done();
 }
 

@@ -37,7 +37,9 @@ LA57_PTI = ["--cpu=+la57", "--append", "mitigations=auto pti=on"]
 PTI = ["--append", "mitigations=auto pti=on"]
 PTI_IS_ON = "dmesg | grep -q 'page tables isolation: .*enabled'"
 PTI_IS_OFF = "! dmesg | grep -q 'page tables isolation: .*enabled'"
-TWO_NODES = [f"--qemu={word}" for node, cpus in enumerate(("0-1", "2-3")) for word in (
+# A socket per node: the kernel warns of CPUs that share a cache across nodes.
+TWO_NODES = ["--qemu=-smp", "--qemu=4,sockets=2,cores=2,threads=1"] + [
+    f"--qemu={word}" for node, cpus in enumerate(("0-1", "2-3")) for word in (
     "-object", f"memory-backend-ram,id=node{node},size=2G",
     "-numa", f"node,nodeid={node},cpus={cpus},memdev=node{node}")]
 

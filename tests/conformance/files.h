@@ -39,7 +39,7 @@ inline std::string read_all(const char* name) {
 
 #define CHECK_TEXT(seen, expected)                                                             \
   do {                                                                                         \
-    std::string seen_ = (seen), expected_ = (expected);                                        \
+    const std::string &seen_ = (seen), &expected_ = (expected);                                \
     if (seen_ != expected_)                                                                    \
       FAIL("%s: expected \"%.60s\", seen \"%.60s\"", #seen, expected_.c_str(), seen_.c_str()); \
   } while (0)

@@ -222,9 +222,9 @@ TEST(numa_mount_policy_changes_against_fills) {
   std::vector<int> nodes = nodes_or_skip();
   mount_with("n", "size=256m,mpol=bind:0");
   auto* gate = shared<Gate>();
-  std::vector<pid_t> writers;
+  pid_t writers[4];
   for (int i = 0; i < 4; i++)
-    writers.push_back(harness::spawn([&, i] {
+    writers[i] = harness::spawn([&, i] {
       std::string name = "n/" + std::to_string(i);
       while (!gate->count) {
         int fd = make_file(name.c_str(), 1, 2 * leaf + page);
@@ -237,7 +237,7 @@ TEST(numa_mount_policy_changes_against_fills) {
         close(fd);
         SYS(unlink(name.c_str()));
       }
-    }));
+    });
   std::string last = std::to_string(nodes.back());
   for (int i = 0; i < 200; i++) {
     for (const std::string& policy : {"bind:" + last, std::string("interleave"), "prefer:" + last,

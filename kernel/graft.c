@@ -58,13 +58,15 @@ static void flush_mm(struct mm_struct *mm)
 
 void morsel_graft_account(struct graft_run *run, long slots)
 {
-	struct morsel_inode *mi = MORSEL_I(run->inode);
-	atomic_long_t *counter = run->level == MORSEL_PUD ? &mi->pud_slots :
-				 run->level == MORSEL_PMD ? &mi->pmd_slots : &mi->raw_pages;
-
 	run->grafted += slots;
-	atomic_long_add(slots, counter);
-	atomic_long_add(slots * (long)(slot_size(run->level) / PAGE_SIZE), &mi->grafted_pages);
+	if (run->level == MORSEL_PUD)
+		morsel_count(run->inode, pud_slots, slots);
+	else if (run->level == MORSEL_PMD)
+		morsel_count(run->inode, pmd_slots, slots);
+	else
+		morsel_count(run->inode, raw_pages, slots);
+	atomic_long_add(slots * (long)(slot_size(run->level) / PAGE_SIZE),
+			&MORSEL_I(run->inode)->grafted_pages);
 }
 
 /* Taking out. Under table->lock. */

@@ -38,7 +38,7 @@ void *morsel_host_allocate_table(struct morsel_tree *tree, enum morsel_level lev
 		__free_page(page);
 		return NULL;
 	}
-	atomic_long_inc(&mi->table_pages);
+	morsel_count(&mi->vfs_inode, table_pages, 1);
 	return page_address(page);
 }
 
@@ -67,7 +67,7 @@ void morsel_host_free_table(struct morsel_tree *tree, void *table, enum morsel_l
 {
 	struct morsel_inode *mi = container_of(tree, struct morsel_inode, tree);
 
-	atomic_long_dec(&mi->table_pages);
+	morsel_count(&mi->vfs_inode, table_pages, -1);
 	call_rcu(&virt_to_page(table)->rcu_head,
 		 level == MORSEL_PTE ? free_pte_table : free_upper_table);
 }

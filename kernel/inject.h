@@ -16,11 +16,14 @@
 	site(LOAD_PARKING, "load-parking")                                                \
 	site(LOAD_PARKING_LOCK, "load-parking-lock")                                      \
 	site(LOAD_INODES, "load-inodes")                                                  \
+	site(LOAD_SYSFS, "load-sysfs")                                                    \
 	site(LOAD_REGISTER, "load-register")                                              \
-	/* super.c */                                                                     \
+	/* super.c, sysfs.c */                                                            \
 	site(CONTEXT, "context")                                                          \
 	site(SUPER, "super")                                                              \
+	site(COUNTS, "counts")                                                            \
 	site(COUNTER, "counter")                                                          \
+	site(SYSFS, "sysfs")                                                              \
 	/* inode.c, namei.c, xattr.c */                                                   \
 	site(INODE, "inode")                                                              \
 	site(LINK, "link")                                                                \

@@ -75,12 +75,10 @@ static int charge_inodes(struct super_block *sb, unsigned int count)
 	int err = 0;
 
 	spin_lock(&msb->lock);
-	if (msb->max_inodes) {
-		if (msb->free_inodes >= count)
-			msb->free_inodes -= count;
-		else
-			err = -ENOSPC;
-	}
+	if (msb->max_inodes && msb->max_inodes - msb->used_inodes < count)
+		err = -ENOSPC;
+	else
+		msb->used_inodes += count;
 	spin_unlock(&msb->lock);
 	return err;
 }
@@ -90,8 +88,7 @@ static void uncharge_inodes(struct super_block *sb, unsigned int count)
 	struct morsel_sb *msb = MORSEL_SB(sb);
 
 	spin_lock(&msb->lock);
-	if (msb->max_inodes)
-		msb->free_inodes += count;
+	msb->used_inodes -= count;
 	spin_unlock(&msb->lock);
 }
 

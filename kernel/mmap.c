@@ -52,17 +52,21 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 /* fork, split, move: a VMA more. In the child of a fork the table is another one. */
 static void morsel_vm_open(struct vm_area_struct *vma)
 {
-	atomic_long_inc(&MORSEL_I(file_inode(vma->vm_file))->mappings);
+	morsel_count(file_inode(vma->vm_file), mappings, 1);
 	if (vma->vm_private_data)
 		vma->vm_private_data = morsel_graft_table_get(vma->vm_mm);
 }
 
 static void morsel_vm_close(struct vm_area_struct *vma)
 {
+	struct inode *inode = file_inode(vma->vm_file);
+
 	if (vma->vm_private_data)
 		morsel_graft_table_put(vma->vm_private_data);
-	if (atomic_long_dec_and_test(&MORSEL_I(file_inode(vma->vm_file))->mappings))
-		morsel_object_unmapped(file_inode(vma->vm_file));
+	this_cpu_dec(MORSEL_SB(inode->i_sb)->counts->mappings);
+	/* morsel_count(), but the last one must know that it is. */
+	if (atomic_long_dec_and_test(&MORSEL_I(inode)->mappings))
+		morsel_object_unmapped(inode);
 }
 
 /*
@@ -164,7 +168,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	}
 	/* Who frees tables holds this lock exclusively and has seen no mapping. */
 	filemap_invalidate_lock_shared(inode->i_mapping);
-	atomic_long_inc(&MORSEL_I(inode)->mappings);
+	morsel_count(inode, mappings, 1);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return 0;
 }

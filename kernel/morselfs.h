@@ -16,15 +16,19 @@
  *   xattr.c     user.* and trusted.* attributes
  *   flags.c     immutable, append-only: what chattr(1) sets
  *   super.c     mount options, statfs, module load and unload
+ *   sysfs.c     what a mount holds, in numbers: /sys/fs/morselfs
  *   inject.c    allocations that fail on demand, for tests
  */
 #ifndef MORSELFS_H
 #define MORSELFS_H
 
+#include <linux/completion.h>
 #include <linux/fs.h>
+#include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
+#include <linux/percpu.h>
 #include <linux/percpu_counter.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
@@ -51,40 +55,64 @@ struct morsel_mpol {
 };
 
 /**
+ * struct morsel_counts - what all files of a mount have together; see struct morsel_inode
+ *
+ * One for each CPU, which alone adds to it: no line is contended, and only the sum over
+ * all CPUs means something.
+ */
+struct morsel_counts {
+	long leaves_4k;
+	long leaves_2m;
+	long table_pages;
+	long mappings;
+	long pud_slots;
+	long pmd_slots;
+	long raw_pages;
+};
+
+/**
  * struct morsel_sb - one mount
  * @max_blocks: limit in pages, 0 for none (`size=`)
+ * @counts: of all files; for sysfs
  * @used_blocks: pages charged
- * @lock: guards @max_inodes, @free_inodes and changes of @max_blocks
+ * @lock: guards @max_inodes, @used_inodes and changes of @max_blocks
  * @max_inodes: limit, 0 for none (`nr_inodes=`)
- * @free_inodes: what is left of it
+ * @used_inodes: what counts towards it
  * @huge: which leaves new data gets
  * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
+ * @kobj: its directory in sysfs
+ * @kobj_released: nobody refers to @kobj any more
  */
 struct morsel_sb {
 	unsigned long max_blocks;
+	struct morsel_counts __percpu *counts;
 	struct percpu_counter used_blocks;
 	spinlock_t lock;
 	unsigned long max_inodes;
-	unsigned long free_inodes;
+	unsigned long used_inodes;
 	enum morsel_huge huge;
 	seqlock_t mpol_lock;
 	struct morsel_mpol mpol;
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;
+	struct kobject kobj;
+	struct completion kobj_released;
 };
 
 /**
  * struct morsel_inode - one inode; for regular files, the object
  * @tree: the page-table subtrees (two twins)
  * @frames: pages charged for the object (i_blocks = frames * 8)
- * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl
+ * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl; by morsel_count()
  * @mappings: VMAs that map the file; raised under mapping->invalidate_lock
- *	shared, so that who holds it exclusively and reads 0 may free tables
+ *	shared, so that who holds it exclusively and reads 0 may free tables.
+ *	The mount counts them, too
  * @prune_later: pages were removed under a mapping; empty tables may be left.
  *	Written under the invalidate lock, exclusively
- * @pud_slots, @pmd_slots, @raw_pages, @grafted_pages: grafts in all processes
+ * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; by morsel_count()
+ * @grafted_pages: what they span
  * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
  * @btime: when the inode was made
  * @xattr_lock, @xattrs: extended attributes
@@ -129,6 +157,16 @@ static inline struct morsel_sb *MORSEL_SB(const struct super_block *sb)
 {
 	return sb->s_fs_info;
 }
+
+/* `what` is a field of struct morsel_inode and of struct morsel_counts: counts in both. */
+#define morsel_count(of, what, change)                                                    \
+	do {                                                                              \
+		struct inode *inode_ = (of);                                              \
+		long change_ = (change);                                                  \
+                                                                                          \
+		atomic_long_add(change_, &MORSEL_I(inode_)->what);                        \
+		this_cpu_add(MORSEL_SB(inode_->i_sb)->counts->what, change_);             \
+	} while (0)
 
 /*
  * object.c. Page indices count 4-KiB pages from the start of the file. "Under
@@ -239,6 +277,12 @@ extern const struct inode_operations morsel_file_inode_operations;
 /* namei.c */
 extern const struct inode_operations morsel_dir_inode_operations;
 extern const struct inode_operations morsel_symlink_inode_operations;
+
+/* sysfs.c: the directory of all mounts, and that of one, named by its device number */
+int morsel_sysfs_init(void);
+void morsel_sysfs_exit(void);
+int morsel_sysfs_add(struct super_block *sb);
+void morsel_sysfs_remove(struct morsel_sb *msb); /* no file of it is read any more */
 
 /* xattr.c */
 extern const struct xattr_handler *morsel_xattr_handlers[];

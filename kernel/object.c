@@ -71,6 +71,14 @@ static void uncharge(struct inode *inode, long pages)
 	atomic_long_sub(pages, &MORSEL_I(inode)->frames);
 }
 
+static void count_leaves(struct inode *inode, unsigned int order, long change)
+{
+	if (order)
+		morsel_count(inode, leaves_2m, change);
+	else
+		morsel_count(inode, leaves_4k, change);
+}
+
 static bool lookup(struct inode *inode, pgoff_t index, struct morsel_leaf *leaf)
 {
 	/* The read-only twin is filled last: what is in it is in both. */
@@ -148,7 +156,7 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 	if (err == -ENOMEM && morsel_too_many_tables(mi))
 		err = -ENOSPC;
 	if (!err)
-		atomic_long_inc(order ? &mi->leaves_2m : &mi->leaves_4k);
+		count_leaves(inode, order, 1);
 	return err;
 }
 
@@ -210,10 +218,9 @@ struct removal {
 /* A frame's leaf is gone. A frame that no leaf needs any more leaves the object. */
 static void account_removed(struct inode *inode, struct page *page, unsigned int order)
 {
-	struct morsel_inode *mi = MORSEL_I(inode);
 	struct page *head = compound_head(page);
 
-	atomic_long_dec(order ? &mi->leaves_2m : &mi->leaves_4k);
+	count_leaves(inode, order, -1);
 	if (!order && PageCompound(page) && morsel_frame_drop_leaf(head))
 		return;
 	morsel_frame_leave(head);
@@ -240,7 +247,7 @@ static void collect_merged(void *context, unsigned long pfn, unsigned int order)
 {
 	struct removal *removal = context;
 
-	atomic_long_dec(&MORSEL_I(removal->inode)->leaves_4k);
+	count_leaves(removal->inode, 0, -1);
 	morsel_frame_leave(pfn_to_page(pfn));
 	enlist(removal, pfn_to_page(pfn));
 }
@@ -305,8 +312,8 @@ static int split_ends(struct inode *inode, pgoff_t first, pgoff_t last, bool mus
 		err = morsel_tree_split(&mi->tree, ends[i], must);
 		if (err)
 			return err;
-		atomic_long_dec(&mi->leaves_2m);
-		atomic_long_add(MORSEL_HUGE_PAGES, &mi->leaves_4k);
+		count_leaves(inode, MORSEL_HUGE_ORDER, -1);
+		count_leaves(inode, 0, MORSEL_HUGE_PAGES);
 	}
 	return 0;
 }
@@ -505,7 +512,7 @@ static void merge_slot(struct inode *inode, pgoff_t first, struct page *frame)
 	morsel_frame_join(frame, inode, first);
 	INIT_LIST_HEAD(&removal.frames);
 	morsel_tree_merge(&mi->tree, first, page_to_pfn(frame), collect_merged, &removal);
-	atomic_long_inc(&mi->leaves_2m);
+	count_leaves(inode, MORSEL_HUGE_ORDER, 1);
 	release_frames(&removal, first, first + MORSEL_HUGE_PAGES, false);
 }
 

@@ -333,7 +333,7 @@ static int morsel_statfs(struct dentry *dentry, struct kstatfs *buf)
 	spin_lock(&msb->lock);
 	buf->f_blocks = msb->max_blocks;
 	buf->f_files = msb->max_inodes;
-	buf->f_ffree = msb->free_inodes;
+	buf->f_ffree = msb->max_inodes - min(msb->max_inodes, msb->used_inodes);
 	spin_unlock(&msb->lock);
 	/* Chargers add before they compare, so `used` may pass the limit for a moment. */
 	buf->f_bfree = buf->f_blocks - min(buf->f_blocks, used);
@@ -376,7 +376,10 @@ static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, uns
 	msb = morsel_may_fail(SUPER, kzalloc(sizeof(*msb), GFP_KERNEL));
 	if (!msb)
 		return NULL;
-	if (morsel_inject(COUNTER) || percpu_counter_init(&msb->used_blocks, 0, GFP_KERNEL)) {
+	msb->counts = morsel_may_fail(COUNTS, alloc_percpu(struct morsel_counts));
+	if (!msb->counts || morsel_inject(COUNTER) ||
+	    percpu_counter_init(&msb->used_blocks, 0, GFP_KERNEL)) {
+		free_percpu(msb->counts);
 		kfree(msb);
 		return NULL;
 	}
@@ -385,7 +388,6 @@ static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, uns
 	msb->mpol = options->mpol;
 	msb->max_blocks = blocks;
 	msb->max_inodes = options->nr_inodes;
-	msb->free_inodes = options->nr_inodes;
 	msb->huge = options->huge;
 	msb->mode = options->mode;
 	msb->uid = options->uid;
@@ -422,17 +424,21 @@ static int morsel_fill_super(struct super_block *sb, struct fs_context *fc)
 	root->i_uid = msb->uid;
 	root->i_gid = msb->gid;
 	sb->s_root = d_make_root(root);
-	return sb->s_root ? 0 : -ENOMEM;
+	return sb->s_root ? morsel_sysfs_add(sb) : -ENOMEM;
 }
 
 static void morsel_kill_sb(struct super_block *sb)
 {
 	struct morsel_sb *msb = MORSEL_SB(sb);
 
+	/* Before the device number, by which it is named, goes to another mount. */
+	if (msb)
+		morsel_sysfs_remove(msb);
 	kill_litter_super(sb);
 	if (!msb)
 		return;
 	percpu_counter_destroy(&msb->used_blocks);
+	free_percpu(msb->counts);
 	kfree(msb);
 }
 
@@ -458,17 +464,14 @@ static int check_root_unchanged(struct fs_context *fc, const struct morsel_sb *m
 static const char *change_limits(struct morsel_sb *msb, const struct morsel_options *options,
 				 unsigned long blocks)
 {
-	unsigned long used = msb->max_inodes - msb->free_inodes;
-
 	if (blocks < msb->max_blocks && percpu_counter_compare(&msb->used_blocks, blocks) > 0)
 		return "size= or nr_blocks= is less than what is in use: remove files first, or give more";
 	if (is_given(options, OPT_INODES)) {
 		if (options->nr_inodes && !msb->max_inodes)
 			return "nr_inodes= can't set a limit on a mount that began without one: unmount, and mount anew";
-		if (options->nr_inodes && options->nr_inodes < used)
+		if (options->nr_inodes && options->nr_inodes < msb->used_inodes)
 			return "nr_inodes= is less than what is in use: remove files first, or give more";
 		msb->max_inodes = options->nr_inodes;
-		msb->free_inodes = options->nr_inodes ? options->nr_inodes - used : 0;
 	}
 	WRITE_ONCE(msb->max_blocks, blocks);
 	if (is_given(options, OPT_HUGE))
@@ -551,11 +554,16 @@ static int __init morsel_init(void)
 	err = morsel_inode_cache_init();
 	if (err)
 		goto exit_graft;
-	err = morsel_inject(LOAD_REGISTER) ? -ENOMEM : register_filesystem(&morsel_fs_type);
+	err = morsel_sysfs_init();
 	if (err)
 		goto exit_cache;
+	err = morsel_inject(LOAD_REGISTER) ? -ENOMEM : register_filesystem(&morsel_fs_type);
+	if (err)
+		goto exit_sysfs;
 	return 0;
 
+exit_sysfs:
+	morsel_sysfs_exit();
 exit_cache:
 	morsel_inode_cache_exit();
 exit_graft:
@@ -568,6 +576,7 @@ exit_host:
 static void __exit morsel_exit(void)
 {
 	unregister_filesystem(&morsel_fs_type);
+	morsel_sysfs_exit();
 	morsel_inode_cache_exit();
 	morsel_graft_exit();
 	morsel_host_exit();

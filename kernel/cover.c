@@ -28,6 +28,7 @@
 #include "mm_compat.h"
 #include "morselfs.h"
 #include "pgtable.h"
+#include "trace.h"
 
 /* A run ends where the table ends that its slots lie in. */
 #define MAX_SLOTS PTRS_PER_PMD
@@ -362,19 +363,15 @@ static long put_in_raw(struct cover *cover, struct graft_run *run, unsigned long
 	return added;
 }
 
-/* Puts in slots [first, last) of a run, as far as the object has something there. */
-static void put_in_slots(struct cover *cover, struct graft_run *run, unsigned int first,
-			 unsigned int last)
+/* Subtrees into slots [first, last) of a run; how many there was something for. */
+static long put_in_subtrees(struct cover *cover, struct graft_run *run, unsigned int first,
+			    unsigned int last)
 {
 	unsigned long size = slot_size(run->level);
 	unsigned long address = run->node.start + first * size;
 	long added = 0;
 	unsigned int i;
 
-	if (run->level == MORSEL_PTE) {
-		morsel_graft_account(run, put_in_raw(cover, run, index_at(cover, run->node.start)));
-		return;
-	}
 	for (i = first; i < last; i++, address += size) {
 		unsigned long index = index_at(cover, address);
 		int done;
@@ -390,7 +387,26 @@ static void put_in_slots(struct cover *cover, struct graft_run *run, unsigned in
 		else if (done < 0 && cover->address - address < size)
 			cover->blocked = true;
 	}
+	return added;
+}
+
+/* Puts in slots [first, last) of a run, all of a raw one, as far as the object has them. */
+static void put_in_slots(struct cover *cover, struct graft_run *run, unsigned int first,
+			 unsigned int last)
+{
+	unsigned long start = run->node.start;
+	long added;
+
+	if (run->level == MORSEL_PTE) {
+		added = put_in_raw(cover, run, index_at(cover, start));
+	} else {
+		added = put_in_subtrees(cover, run, first, last);
+		start += first * slot_size(run->level);
+	}
+	if (!added)
+		return;
 	morsel_graft_account(run, added);
+	trace_morselfs_graft(run->inode, run->level, start, added);
 }
 
 static struct graft_run *find_run(struct graft_table *table, unsigned long address)
@@ -579,6 +595,9 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 	cut(&cover);
 	if (prepare(table, &cover))
 		result = put_in(vmf, table, &cover);
+	/* Who is to try again has let go of the VMA. */
+	if (result != VM_FAULT_RETRY)
+		trace_morselfs_cover(vma, cover.address, cover.count, result);
 	clean_up(&cover);
 	if (result == VM_FAULT_SIGBUS)
 		pr_warn_ratelimited("morselfs: %s[%d]: page table at %lx is in use by something else, cannot map\n",

@@ -28,6 +28,7 @@
 #include "mm_compat.h"
 #include "morselfs.h"
 #include "pgtable.h"
+#include "trace.h"
 
 /* Runs that are taken out, or counted, in one go, under the lock. */
 #define RUNS_AT_ONCE 64
@@ -154,12 +155,19 @@ static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool alone
 	return parked;
 }
 
+/* What has been taken out: the runs that are done with, if there was one, and its slots. */
+struct taken {
+	struct list_head dead;
+	bool any;
+	unsigned long slots;
+};
+
 /*
  * Takes out runs that touch [*first, last], some at a time, so that nobody waits long
- * for the lock; moves them to `dead`. True if there may be more, from *first on.
+ * for the lock. True if there may be more, from *first on.
  */
 static bool take_out_some(struct graft_table *table, unsigned long *first, unsigned long last,
-			  bool alone, struct list_head *dead, bool *any)
+			  bool alone, struct taken *taken)
 {
 	struct interval_tree_node *node;
 	unsigned int budget = RUNS_AT_ONCE;
@@ -169,12 +177,13 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
 		struct graft_run *run = container_of(node, struct graft_run, node);
 
 		*first = node->last + 1;
-		if (!*any)
+		if (!taken->any)
 			atomic_inc(&table->unflushed); /* before the first entry goes */
-		*any = true;
+		taken->any = true;
+		taken->slots += run->grafted;
 		if (!take_out_run(table->notifier.mm, run, alone)) {
 			interval_tree_remove(node, &table->runs);
-			list_add(&run->dead, dead);
+			list_add(&run->dead, &taken->dead);
 		}
 	}
 	return *first <= last && interval_tree_iter_first(&table->runs, *first, last);
@@ -187,21 +196,25 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
  */
 static void take_out(struct graft_table *table, unsigned long start, unsigned long end, bool alone)
 {
+	struct taken taken = { .dead = LIST_HEAD_INIT(taken.dead) };
 	struct graft_run *run, *next;
-	LIST_HEAD(dead);
-	bool any = false, more;
+	unsigned long first = start;
+	bool more, flush;
 
 	do {
 		spin_lock(&table->lock);
-		more = take_out_some(table, &start, end - 1, alone, &dead, &any);
+		more = take_out_some(table, &first, end - 1, alone, &taken);
 		spin_unlock(&table->lock);
 	} while (more);
 	/* Also for what another CPU has taken out and not flushed yet. */
-	if (atomic_read(&table->unflushed))
+	flush = atomic_read(&table->unflushed);
+	if (flush)
 		flush_mm(table->notifier.mm);
-	if (any)
+	if (taken.any)
 		atomic_dec(&table->unflushed);
-	list_for_each_entry_safe(run, next, &dead, dead)
+	if (flush)
+		trace_morselfs_ungraft(start, end, taken.slots);
+	list_for_each_entry_safe(run, next, &taken.dead, dead)
 		kfree(run);
 }
 

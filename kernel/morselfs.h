@@ -17,6 +17,7 @@
  *   flags.c     immutable, append-only: what chattr(1) sets
  *   super.c     mount options, statfs, module load and unload
  *   sysfs.c     what a mount holds, in numbers: /sys/fs/morselfs
+ *   trace.h     tracepoints; trace.c makes them
  *   inject.c    allocations that fail on demand, for tests
  */
 #ifndef MORSELFS_H

@@ -19,6 +19,7 @@
 #include "frame.h"
 #include "inject.h"
 #include "morselfs.h"
+#include "trace.h"
 
 /* Above any page number that a file can have: s_maxbytes is 2^47. */
 #define LAST_INDEX (1UL << 36)
@@ -175,8 +176,10 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	}
 	get_page(frame); /* the caller's; the first one becomes the leaf's */
 	err = install(inode, first, frame, order, size);
-	if (!err)
+	if (!err) {
+		trace_morselfs_fill(inode, first, order);
 		return frame + (index - first);
+	}
 	morsel_frame_leave(frame);
 	put_page(frame);
 	put_page(frame);

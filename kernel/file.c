@@ -398,7 +398,18 @@ const struct file_operations morsel_file_operations = {
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
+/*
+ * MADV_COLD and the like split a large folio if nobody seems to use the rest of it. Ours is in
+ * no page cache, which they find out too late: they have unmapped it by then, through the
+ * object's own tables. This they ask first (with mapping_set_release_always()).
+ */
+static bool morsel_release_folio(struct folio *folio, gfp_t gfp)
+{
+	return false;
+}
+
 /* No page is in the page cache; get_user_pages may still call a frame dirty. */
 const struct address_space_operations morsel_aops = {
 	.dirty_folio = noop_dirty_folio,
+	.release_folio = morsel_release_folio,
 };

@@ -5,7 +5,8 @@
  *
  *   refcount      one per leaf, and whoever pins or reads it
  *   mapping       the object's, as long as a leaf leads to it. Futexes shared between
- *                 processes are known to the kernel by it and the index
+ *                 processes are known to the kernel by it and the index. It is why the
+ *                 kernel would try to split a large frame, see morsel_aops
  *   index         page number in the file of the frame's first page
  *   head private  references to drop when a removal is through with its TLB flushes
  *   head lru      links removed frames meanwhile
@@ -25,7 +26,10 @@ static inline void morsel_frame_join(struct page *head, struct inode *inode, pgo
 	head->index = first;
 }
 
-/* Its last leaf is gone. The page allocator takes no page that has a mapping. */
+/*
+ * Its last leaf is gone; under the folio's lock, if anybody may have seen it. The page allocator
+ * takes no page that has a mapping.
+ */
 static inline void morsel_frame_leave(struct page *head)
 {
 	WRITE_ONCE(head->mapping, NULL);
@@ -34,6 +38,12 @@ static inline void morsel_frame_leave(struct page *head)
 static inline void morsel_frame_set_leaves(struct page *head, unsigned long leaves)
 {
 	set_page_private(head + MORSEL_HUGE_PAGES - 1, leaves);
+}
+
+/* Of a frame that leaves were taken from: how many are left. */
+static inline unsigned long morsel_frame_leaves(struct page *head)
+{
+	return PageCompound(head) ? page_private(head + MORSEL_HUGE_PAGES - 1) : 0;
 }
 
 /* One leaf less; returns how many are left. */

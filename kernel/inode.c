@@ -136,6 +136,7 @@ static void morsel_set_operations(struct inode *inode, dev_t dev)
 		inode->i_op = &morsel_file_inode_operations;
 		inode->i_fop = &morsel_file_operations;
 		inode->i_mapping->a_ops = &morsel_aops;
+		mapping_set_release_always(inode->i_mapping); /* see morsel_release_folio() */
 		break;
 	case S_IFDIR:
 		/* "." is a link, too. Programs take directories of size 0 for broken. */

@@ -18,6 +18,7 @@
 
 #include "frame.h"
 #include "inject.h"
+#include "mm_compat.h"
 #include "morselfs.h"
 #include "trace.h"
 
@@ -218,7 +219,7 @@ struct removal {
 	struct list_head frames;
 };
 
-/* A frame's leaf is gone. A frame that no leaf needs any more leaves the object. */
+/* A frame's leaf is gone. A frame that no leaf needs any more is not charged any more. */
 static void account_removed(struct inode *inode, struct page *page, unsigned int order)
 {
 	struct page *head = compound_head(page);
@@ -226,7 +227,6 @@ static void account_removed(struct inode *inode, struct page *page, unsigned int
 	count_leaves(inode, order, -1);
 	if (!order && PageCompound(page) && morsel_frame_drop_leaf(head))
 		return;
-	morsel_frame_leave(head);
 	uncharge(inode, PageCompound(page) ? MORSEL_HUGE_PAGES : 1);
 }
 
@@ -251,7 +251,6 @@ static void collect_merged(void *context, unsigned long pfn, unsigned int order)
 	struct removal *removal = context;
 
 	count_leaves(removal->inode, 0, -1);
-	morsel_frame_leave(pfn_to_page(pfn));
 	enlist(removal, pfn_to_page(pfn));
 }
 
@@ -272,7 +271,9 @@ static bool poisoned(struct folio *folio)
 /*
  * Ordinary mappings (private ones, executable ones) lock the page, check that it
  * still belongs to the object, and map it under that lock. So after our lock no
- * new mapping of it can appear, and one that slipped in is seen here.
+ * new mapping of it can appear, and one that slipped in is seen here. Under the same lock
+ * the frame leaves the object: whoever looks at its mapping (to split it, to call it
+ * dirty) holds it, and reckons with a mapping that stays.
  */
 static void release_frames(struct removal *removal, pgoff_t first, pgoff_t last, bool even_cows)
 {
@@ -291,6 +292,8 @@ static void release_frames(struct removal *removal, pgoff_t first, pgoff_t last,
 		folio_lock(folio);
 		if (folio_mapped(folio) && from < to)
 			unmap_mapping_pages(mapping, from, to - from, even_cows);
+		if (!morsel_frame_leaves(head))
+			morsel_frame_leave(head);
 		folio_unlock(folio);
 		if (!poisoned(folio))
 			folio_put_refs(folio, references);
@@ -321,6 +324,29 @@ static int split_ends(struct inode *inode, pgoff_t first, pgoff_t last, bool mus
 	return 0;
 }
 
+static void count_returned(void *context, unsigned long pfn, unsigned int order)
+{
+	++*(unsigned long *)context;
+}
+
+/*
+ * Every mapping of [first, last), whose leaves are gone. A fault that holds the wrong lock
+ * (MORSEL_LEAVES_MAY_RETURN) has seen a leaf before it went, and is over when its table was
+ * looked through here, since that takes this lock; so what it has put back is found now.
+ */
+static void unmap(struct inode *inode, pgoff_t first, pgoff_t last, bool even_cows)
+{
+	unsigned long returned;
+
+	do {
+		returned = 0;
+		unmap_mapping_pages(inode->i_mapping, first, last - first, even_cows);
+		if (MORSEL_LEAVES_MAY_RETURN)
+			morsel_tree_remove(&MORSEL_I(inode)->tree, first, last, false,
+					   count_returned, &returned);
+	} while (returned);
+}
+
 static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool mapped,
 			 bool even_cows)
 {
@@ -330,7 +356,7 @@ static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 	INIT_LIST_HEAD(&removal.frames);
 	morsel_tree_remove(&mi->tree, first, last, !mapped, collect, &removal);
 	if (mapped)
-		unmap_mapping_pages(inode->i_mapping, first, last - first, even_cows);
+		unmap(inode, first, last, even_cows);
 	release_frames(&removal, first, last, even_cows);
 	cond_resched();
 }
@@ -524,9 +550,14 @@ static void settle_slot(struct inode *inode, pgoff_t first)
 	struct morsel_inode *mi = MORSEL_I(inode);
 	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY;
 	struct folio *folio;
-	bool merged = false;
+	bool merged = false, full;
 
-	if (atomic_long_read(&mi->mappings) || !morsel_tree_full(&mi->tree, first))
+	if (atomic_long_read(&mi->mappings))
+		return;
+	rcu_read_lock(); /* the last munmap may be freeing tables */
+	full = morsel_tree_full(&mi->tree, first);
+	rcu_read_unlock();
+	if (!full)
 		return;
 	folio = morsel_may_fail(MERGE_FRAME,
 				morsel_mpol_alloc(inode, first, gfp, MORSEL_HUGE_ORDER));

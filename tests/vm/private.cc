@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // MAP_PRIVATE: stores stay with the process that made them.
+#include <sys/uio.h>
+
 #include "memory.h"
 
 namespace {
@@ -163,4 +165,37 @@ TEST(private_unaligned_ends) {
   CHECK_EQ(pread(fd, &c, 1, bytes + 99), 1);
   uint64_t last = word_at(1, bytes + 96);
   CHECK_EQ(c, reinterpret_cast<char*>(&last)[3]);
+}
+
+// The kernel splits a large frame if its references are those that it can explain. Of ours it can't
+// explain the object's, but somebody may hold just as many as it takes to be wrong about that.
+TEST(private_cold_while_frame_is_pinned) {
+  int fd = make_file("f", 1, leaf);
+  char* shared = map_at(Place::slot, fd, leaf, rw);
+  CHECK_PAGES(shared, 1, 0, leaf);
+  char* one_page = map(fd, page, PROT_READ, MAP_PRIVATE, page);
+  CHECK_FILLED(one_page, 1, page, page);
+  constexpr int pipes = 3, pins_per_pipe = 180;
+  int ends[pipes][2];
+  for (int pin = 0; pin < pipes * pins_per_pipe; pin++) {
+    int* pipe_ends = ends[pin / pins_per_pipe];
+    if (pin % pins_per_pipe == 0) {
+      SYS(pipe(pipe_ends));
+      SYS(fcntl(pipe_ends[1], F_SETPIPE_SZ, 1 << 20));
+    }
+    iovec part{shared + size_t(pin % 512) * page, page};
+    CHECK_EQ(vmsplice(pipe_ends[1], &part, 1, 0), page);
+    if (pin < 500) continue;
+    for (int advice : {MADV_COLD, MADV_PAGEOUT}) (void)!madvise(one_page, page, advice);
+    if (harness::is_morselfs()) CHECK_EQ(info(fd).leaves_2m, harness::has_huge_leaves() ? 1 : 0);
+  }
+  CHECK_FILLED(one_page, 1, page, page);
+  fill(shared, 2, 0, leaf);
+  check_file(fd, 2, 0, leaf);
+  CHECK_FILLED(map(fd, leaf, PROT_READ, MAP_SHARED), 2, 0, leaf);
+  for (auto& pipe_ends : ends)
+    for (int end : pipe_ends) close(end);
+  SYS(ftruncate(fd, 0));
+  SYS(ftruncate(fd, leaf));
+  check_file_zero(fd, 0, leaf);
 }

@@ -183,6 +183,32 @@ TEST(race_short_walks_faults) {  // a store fault through the kernel's own copy
 
 TEST(race_cold_against_punch) { against(4, advise_cold, punch, is_punched); }
 TEST(race_cold_parts_against_punch) { against(3, advise_parts, punch, is_punched); }
+
+// The kernel wants to split a large frame of which only a part is advised, and looks at what it
+// belongs to, while the frame goes as a whole.
+TEST(race_cold_page_against_whole_slot) {
+  int fd = make_file("f", 1, bytes);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> walkers;
+  for (Place place : {Place::fits, Place::slot}) {
+    char* m = map_at(place, fd, bytes, rw);
+    walkers.emplace_back([&stop, m] {
+      while (!stop)
+        for (size_t at = leaf; at < 2 * leaf; at += 64 * page) {
+          (void)!madvise(m + at + page, page, MADV_COLD);
+          (void)*const_cast<volatile char*>(m + at);
+        }
+    });
+  }
+  for (int i = 0; i < 60; i++) {
+    SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, leaf, leaf));
+    usleep(1000);
+  }
+  stop = true;
+  for (auto& walker : walkers) walker.join();
+  check_file_zero(fd, leaf, leaf);
+  check_file(fd, 1, 0, leaf);
+}
 TEST(race_pageout_against_punch) { against(4, advise_pageout, punch, is_punched); }
 TEST(race_cold_against_truncate) { against(3, advise_cold, cut_off, is_truncated); }
 TEST(race_pagemap_against_truncate) { against(3, read_pagemap, cut_off, is_truncated); }

@@ -30,8 +30,9 @@
 #include "pgtable.h"
 #include "trace.h"
 
-/* Runs that are taken out, or counted, in one go, under the lock. */
+/* Runs that are counted in one go, under the lock, and entries that are taken out. */
 #define RUNS_AT_ONCE 64
+#define ENTRIES_AT_ONCE (64 * PTRS_PER_PMD)
 
 /* For the info ioctl, which asks about current->mm, and for the end. */
 static LIST_HEAD(all_tables);
@@ -93,12 +94,11 @@ static void clear_filled(struct mm_struct *mm, struct page *page)
 }
 
 /*
- * Returns the new state. A table must not become nothing under a walker that holds
- * the mmap lock only for reading (`!alone`): 6.1 looks at the entry, looks again, and
- * would walk frame 0. Such a slot is pointed at an empty table of ours, until somebody
- * who is alone comes by: the tables are never freed before that.
+ * Returns the new state. A table must not become nothing under a walker: 6.1 looks at the
+ * entry, looks again, and would walk frame 0. Such a slot is pointed at an empty table of
+ * ours, until clear_parked() comes by: the tables are never freed before that.
  */
-static unsigned long take_out_pmd(struct mm_struct *mm, pmd_t *pmd, unsigned long state, bool alone)
+static unsigned long take_out_pmd(struct mm_struct *mm, pmd_t *pmd, unsigned long state)
 {
 	unsigned long left = SLOT_EMPTY;
 	spinlock_t *ptl;
@@ -110,7 +110,7 @@ static unsigned long take_out_pmd(struct mm_struct *mm, pmd_t *pmd, unsigned lon
 	ptl = pmd_lock(mm, pmd);
 	if (state > SLOT_PARKED) {
 		pmd_populate(mm, pmd, (struct page *)state);
-	} else if (alone || pmd_leaf(*pmd)) {
+	} else if (pmd_leaf(*pmd)) {
 		set_pmd(pmd, __pmd(0));
 	} else {
 		pmd_populate(mm, pmd, parking);
@@ -133,12 +133,13 @@ static void take_out_raw(struct mm_struct *mm, struct graft_run *run)
 	spin_unlock(ptl);
 }
 
-/* True if slots are parked now, so that the run must stay. */
-static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool alone)
+/* Adds to the entries written. True if slots are parked now, so that the run must stay. */
+static bool take_out_run(struct mm_struct *mm, struct graft_run *run, unsigned long *entries)
 {
 	bool parked = false;
 	unsigned int i;
 
+	*entries += run->count;
 	if (run->level == MORSEL_PTE)
 		take_out_raw(mm, run);
 	for (i = 0; run->level != MORSEL_PTE && i < run->count; i++) {
@@ -148,7 +149,9 @@ static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool alone
 			take_out_pud(mm, (pud_t *)run->entries + i, run->slots[i]);
 			continue;
 		}
-		run->slots[i] = take_out_pmd(mm, (pmd_t *)run->entries + i, run->slots[i], alone);
+		if (run->slots[i] > SLOT_PARKED && (run->slots[i] & SLOT_FILLED))
+			*entries += PTRS_PER_PTE;
+		run->slots[i] = take_out_pmd(mm, (pmd_t *)run->entries + i, run->slots[i]);
 		parked |= run->slots[i] == SLOT_PARKED;
 	}
 	morsel_graft_account(run, -(long)run->grafted);
@@ -167,12 +170,12 @@ struct taken {
  * for the lock. True if there may be more, from *first on.
  */
 static bool take_out_some(struct graft_table *table, unsigned long *first, unsigned long last,
-			  bool alone, struct taken *taken)
+			  struct taken *taken)
 {
 	struct interval_tree_node *node;
-	unsigned int budget = RUNS_AT_ONCE;
+	unsigned long entries = 0;
 
-	while (budget-- && *first <= last &&
+	while (entries < ENTRIES_AT_ONCE && *first <= last &&
 	       (node = interval_tree_iter_first(&table->runs, *first, last))) {
 		struct graft_run *run = container_of(node, struct graft_run, node);
 
@@ -181,7 +184,7 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
 			atomic_inc(&table->unflushed); /* before the first entry goes */
 		taken->any = true;
 		taken->slots += run->grafted;
-		if (!take_out_run(table->notifier.mm, run, alone)) {
+		if (!take_out_run(table->notifier.mm, run, &entries)) {
 			interval_tree_remove(node, &table->runs);
 			list_add(&run->dead, &taken->dead);
 		}
@@ -189,12 +192,69 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
 	return *first <= last && interval_tree_iter_first(&table->runs, *first, last);
 }
 
+/* The first run of [first, last], or NULL. Under table->lock. */
+static struct graft_run *first_run(struct graft_table *table, unsigned long first,
+				   unsigned long last)
+{
+	struct interval_tree_node *node = interval_tree_iter_first(&table->runs, first, last);
+
+	return node ? container_of(node, struct graft_run, node) : NULL;
+}
+
 /*
- * All of [start, end), with the flush. Never sleeps (the OOM reaper calls it). Nothing
- * comes back between two rounds: an invalidation runs, or the VMA is write-locked, or
- * the mm has no user left. `alone`: no walker of these tables is under way.
+ * After all of [first, last] was taken out: what is left are runs with parked slots, and
+ * they go now. Nobody finds these VMAs by their mm (its lock is held for writing, or they
+ * are out of its tree); who finds them by their file (truncation, reclaim) is kept out
+ * here, run by run. The VMAs still pin their inodes.
  */
-static void take_out(struct graft_table *table, unsigned long start, unsigned long end, bool alone)
+static void clear_parked(struct graft_table *table, unsigned long first, unsigned long last,
+			 struct taken *taken)
+{
+	struct graft_run *run;
+	unsigned int i;
+
+	for (;;) {
+		struct address_space *mapping;
+
+		spin_lock(&table->lock);
+		run = first_run(table, first, last);
+		spin_unlock(&table->lock);
+		if (!run)
+			return;
+		mapping = run->inode->i_mapping;
+		morsel_keep_rmap_walkers_out(mapping);
+		spin_lock(&table->lock);
+		for (i = 0; i < run->count; i++) {
+			pmd_t *pmd = (pmd_t *)run->entries + i;
+			spinlock_t *ptl;
+
+			if (run->slots[i] != SLOT_PARKED)
+				continue;
+			ptl = pmd_lock(table->notifier.mm, pmd);
+			set_pmd(pmd, __pmd(0));
+			spin_unlock(ptl);
+		}
+		interval_tree_remove(&run->node, &table->runs);
+		spin_unlock(&table->lock);
+		morsel_let_rmap_walkers_in(mapping);
+		list_add(&run->dead, &taken->dead);
+		cond_resched();
+	}
+}
+
+/* In which way somebody takes out. */
+enum taker {
+	TAKER_ATOMIC, /* may not sleep: the OOM reaper */
+	TAKER_BESIDE_WALKERS, /* may sleep */
+	TAKER_ALONE, /* may sleep, and no walker gets to these VMAs through their mm */
+};
+
+/*
+ * All of [start, end), with the flush. Nothing comes back between two rounds: an
+ * invalidation runs, or the VMA is write-locked, or the mm has no user left.
+ */
+static void take_out(struct graft_table *table, unsigned long start, unsigned long end,
+		     enum taker taker)
 {
 	struct taken taken = { .dead = LIST_HEAD_INIT(taken.dead) };
 	struct graft_run *run, *next;
@@ -203,9 +263,13 @@ static void take_out(struct graft_table *table, unsigned long start, unsigned lo
 
 	do {
 		spin_lock(&table->lock);
-		more = take_out_some(table, &first, end - 1, alone, &taken);
+		more = take_out_some(table, &first, end - 1, &taken);
 		spin_unlock(&table->lock);
+		if (taker != TAKER_ATOMIC)
+			cond_resched();
 	} while (more);
+	if (taker == TAKER_ALONE && taken.any)
+		clear_parked(table, start, end - 1, &taken);
 	/* Also for what another CPU has taken out and not flushed yet. */
 	flush = atomic_read(&table->unflushed);
 	if (flush)
@@ -214,13 +278,16 @@ static void take_out(struct graft_table *table, unsigned long start, unsigned lo
 		atomic_dec(&table->unflushed);
 	if (flush)
 		trace_morselfs_ungraft(start, end, taken.slots);
-	list_for_each_entry_safe(run, next, &taken.dead, dead)
+	list_for_each_entry_safe(run, next, &taken.dead, dead) {
 		kfree(run);
+		if (taker != TAKER_ATOMIC)
+			cond_resched();
+	}
 }
 
 void morsel_graft_take_out(struct mmu_notifier *notifier, unsigned long start, unsigned long end)
 {
-	take_out(table_of(notifier), start, end, true);
+	take_out(table_of(notifier), start, end, TAKER_ALONE);
 }
 
 /* The ranges that run. Under table->lock. */
@@ -287,7 +354,8 @@ static int invalidate_range_start(struct mmu_notifier *notifier,
 	 * the VMA out of reach); the OOM reaper too, but it may not block.
 	 */
 	take_out(table, range->start, range->end,
-		 range->event == MMU_NOTIFY_UNMAP && mmu_notifier_range_blockable(range));
+		 !mmu_notifier_range_blockable(range) ? TAKER_ATOMIC :
+		 range->event == MMU_NOTIFY_UNMAP ? TAKER_ALONE : TAKER_BESIDE_WALKERS);
 	return 0;
 }
 
@@ -302,10 +370,15 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 	wake_up_all(&table->ended);
 }
 
-/* exit_mmap(): no user of the mm is left, its tables are freed next. */
+/*
+ * exit_mmap(): no user of the mm is left, its tables are freed next. The OOM reaper and
+ * process_mrelease(2) may still walk them, with the lock held for reading.
+ */
 static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
+	mmap_write_lock(mm);
 	morsel_graft_take_out(notifier, 0, TASK_SIZE_MAX);
+	mmap_write_unlock(mm);
 }
 
 void morsel_graft_unref(struct graft_table *table)

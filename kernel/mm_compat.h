@@ -95,4 +95,31 @@ static inline unsigned long morsel_find_area(struct file *file, unsigned long ad
 
 #endif
 
+/*
+ * 6.1's walkers look at a pmd, and again when they take its table's lock: a pmd that leads to
+ * a table must not become nothing under them. Those that come by a file hold i_mmap_rwsem. The
+ * notifiers that unmap_mapping_range() calls with it held take no such lock, so there is no cycle.
+ * 6.12's look a last time when they have the lock.
+ */
+static inline void morsel_keep_rmap_walkers_out(struct address_space *mapping)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	i_mmap_lock_write(mapping);
+#endif
+}
+
+static inline void morsel_let_rmap_walkers_in(struct address_space *mapping)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	i_mmap_unlock_write(mapping);
+#endif
+}
+
+/*
+ * 6.1 takes the lock of the table that it finds in the pmd after it has computed where the pte
+ * is: with an un-graft between the two, a write fault holds the lock of another table than the
+ * pte's, and may write back a leaf that is being removed.
+ */
+#define MORSEL_LEAVES_MAY_RETURN (LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0))
+
 #endif

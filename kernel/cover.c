@@ -34,6 +34,12 @@
 #define MAX_SLOTS PTRS_PER_PMD
 /* Two edges, two stretches of 2-MiB slots, one of 1-GiB slots. */
 #define MAX_SEGMENTS 5
+/*
+ * Tables of the process's own that a fault looks through or fills, at 4 KiB each, with a lock
+ * held: those that the wanted slot can need, and some for others. A later fault goes on.
+ */
+#define LOOKS_FOR_WANTED PTRS_PER_PMD
+#define LOOKS_FOR_OTHERS 64U
 
 /* Consecutive slots of one kind in a VMA. */
 struct segment {
@@ -48,6 +54,7 @@ struct segment {
  * @spare: zeroed pages for tables, allocated before the lock, linked by lru
  * @runs: fresh runs, one per segment that has none yet
  * @entries: room for the entries of a raw run
+ * @looks: how many more tables of the process's own may be looked through
  * @blocked: the faulting slot holds something that is not ours
  */
 struct cover {
@@ -60,6 +67,7 @@ struct cover {
 	struct graft_run *runs[MAX_SEGMENTS];
 	unsigned int count;
 	unsigned long *entries;
+	unsigned int looks;
 	bool blocked;
 };
 
@@ -229,13 +237,17 @@ static pte_t *own_pte(struct cover *cover, unsigned long address)
 	return (pte_t *)page_address(pmd_page(*pmd)) + pte_index(address);
 }
 
-static bool pte_table_is_empty(struct page *page)
+/* False, too, if there is no time to look. */
+static bool pte_table_is_empty(struct cover *cover, struct page *page)
 {
+	if (!cover->looks)
+		return false;
+	cover->looks--;
 	return !memchr_inv(page_address(page), 0, PAGE_SIZE);
 }
 
 /* Nothing mapped below; empty pte tables may be left from what was there before. */
-static bool pmd_table_is_empty(struct page *page)
+static bool pmd_table_is_empty(struct cover *cover, struct page *page)
 {
 	pmd_t *pmd = page_address(page);
 	unsigned int i;
@@ -243,7 +255,8 @@ static bool pmd_table_is_empty(struct page *page)
 	for (i = 0; i < PTRS_PER_PMD; i++) {
 		if (pmd_none(pmd[i]))
 			continue;
-		if (pmd_leaf(pmd[i]) || pmd_bad(pmd[i]) || !pte_table_is_empty(pmd_page(pmd[i])))
+		if (pmd_leaf(pmd[i]) || pmd_bad(pmd[i]) ||
+		    !pte_table_is_empty(cover, pmd_page(pmd[i])))
 			return false;
 	}
 	return true;
@@ -270,7 +283,8 @@ static int put_in_pud(struct cover *cover, pud_t *pud, unsigned long index, unsi
 	if (pud_none(*pud)) {
 		swap(kept, fresh);
 		mm_inc_nr_pmds(mm);
-	} else if (!pud_leaf(*pud) && !pud_bad(*pud) && pmd_table_is_empty(pud_page(*pud))) {
+	} else if (!pud_leaf(*pud) && !pud_bad(*pud) &&
+		   pmd_table_is_empty(cover, pud_page(*pud))) {
 		kept = pud_page(*pud);
 	}
 	if (kept) {
@@ -320,7 +334,7 @@ static int put_in_pmd(struct cover *cover, pmd_t *pmd, unsigned long index, unsi
 	if (pmd_none(*pmd) || (was == SLOT_PARKED && below == MORSEL_TABLE)) {
 		*state = SLOT_BARE;
 	} else if (was != SLOT_PARKED && !pmd_leaf(*pmd) && !pmd_bad(*pmd) &&
-		   pte_table_is_empty(pmd_page(*pmd))) {
+		   pte_table_is_empty(cover, pmd_page(*pmd))) {
 		*state = (unsigned long)pmd_page(*pmd);
 		if (below == MORSEL_LEAF) {
 			fill_own_table(cover, pmd_page(*pmd), index, ptl);
@@ -363,19 +377,28 @@ static long put_in_raw(struct cover *cover, struct graft_run *run, unsigned long
 	return added;
 }
 
-/* Subtrees into slots [first, last) of a run; how many there was something for. */
+/*
+ * Subtrees into slots [first, last) of a run, the wanted one first if it is among them; how
+ * many there was something for.
+ */
 static long put_in_subtrees(struct cover *cover, struct graft_run *run, unsigned int first,
 			    unsigned int last)
 {
 	unsigned long size = slot_size(run->level);
-	unsigned long address = run->node.start + first * size;
+	unsigned long wanted = (cover->address - run->node.start) / size; /* huge if it lies before */
+	unsigned int count = last - first, turn;
 	long added = 0;
-	unsigned int i;
 
-	for (i = first; i < last; i++, address += size) {
+	if (wanted < first || wanted >= last)
+		wanted = first;
+	for (turn = 0; turn < count; turn++) {
+		unsigned int i = first + (wanted - first + turn) % count;
+		unsigned long address = run->node.start + i * size;
 		unsigned long index = index_at(cover, address);
 		int done;
 
+		if (turn)
+			cover->looks = min(cover->looks, LOOKS_FOR_OTHERS);
 		if (slot_is_ours(run->slots[i]))
 			continue;
 		if (run->level == MORSEL_PUD)
@@ -429,6 +452,11 @@ static void *entries_of(struct cover *cover, const struct segment *segment)
 	}
 }
 
+static bool is_wanted(const struct cover *cover, const struct segment *segment)
+{
+	return cover->address >= segment->start && cover->address < segment->end;
+}
+
 /* One segment, under table->lock. */
 static void put_in_segment(struct graft_table *table, struct cover *cover, unsigned int which)
 {
@@ -447,9 +475,11 @@ static void put_in_segment(struct graft_table *table, struct cover *cover, unsig
 		interval_tree_insert(&run->node, &table->runs);
 		cover->runs[which] = NULL;
 		put_in_slots(cover, run, 0, run->count);
-	} else if (!run->grafted) { /* all of it was taken out */
+		run->cut_short = !cover->looks;
+	} else if (!run->grafted || run->cut_short) { /* all of it was taken out, or was not in */
 		put_in_slots(cover, run, 0, run->count);
-	} else if (cover->address >= segment->start && cover->address < segment->end) {
+		run->cut_short = !cover->looks;
+	} else if (is_wanted(cover, segment)) {
 		slot = (cover->address - run->node.start) / size;
 		put_in_slots(cover, run, slot, slot + 1);
 	}
@@ -571,8 +601,13 @@ static vm_fault_t put_in(struct vm_fault *vmf, struct graft_table *table, struct
 			return result;
 		spin_lock(&table->lock);
 	}
+	cover->looks = LOOKS_FOR_WANTED;
 	for (i = 0; i < cover->count; i++)
-		put_in_segment(table, cover, i);
+		if (is_wanted(cover, &cover->segments[i]))
+			put_in_segment(table, cover, i);
+	for (i = 0; i < cover->count; i++)
+		if (!is_wanted(cover, &cover->segments[i]))
+			put_in_segment(table, cover, i);
 	/* Not reached: the leaf went away meanwhile; the access faults again and finds out. */
 	result = reached(table, cover) || !cover->blocked ? VM_FAULT_NOPAGE : VM_FAULT_SIGBUS;
 	spin_unlock(&table->lock);

@@ -33,6 +33,7 @@
  *	as the VMA
  * @page: struct page of that table, for its lock; unused for pud
  * @grafted: slots that are ours
+ * @cut_short: the fault that put them in had done enough before it was through
  * @count: slots in all
  * @slots: state of each
  */
@@ -43,6 +44,7 @@ struct graft_run {
 	enum morsel_level level;
 	void *entries;
 	unsigned int grafted;
+	bool cut_short;
 	unsigned int count;
 	unsigned long slots[];
 };

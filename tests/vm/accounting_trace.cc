@@ -17,16 +17,32 @@ namespace {
 const std::string instance = "/sys/kernel/tracing/instances/morsels";
 constexpr size_t bytes = 5 * leaf + 7 * page;
 
+// 6.1 makes its main buffer large when an event of an instance is enabled for the first time, and
+// keeps it: 1.4 MiB of each CPU, which would look like a leak of the module's.
+class MainBuffer {
+ public:
+  ~MainBuffer() {
+    if (read_text(file) != before) write_text(file, std::to_string(atol(before.c_str())));
+  }
+
+ private:
+  const std::string file = "/sys/kernel/tracing/buffer_size_kb";
+  const std::string before = read_text(file);
+};
+
 // An enabled event holds the module, so the instance must go, whatever becomes of the test.
 void session(void (*body)()) {
   if (!harness::is_morselfs()) SKIP("about tracepoints of morselfs");
   rmdir(instance.c_str());
-  if (mkdir(instance.c_str(), 0755) != 0)
-    SKIP("can't make %s: %s", instance.c_str(), strerror(errno));
-  pid_t pid = harness::spawn(body);
   int status;
-  SYS(waitpid(pid, &status, 0));
-  SYS(rmdir(instance.c_str()));
+  {
+    MainBuffer restored;
+    if (mkdir(instance.c_str(), 0755) != 0)
+      SKIP("can't make %s: %s", instance.c_str(), strerror(errno));
+    pid_t pid = harness::spawn(body);
+    SYS(waitpid(pid, &status, 0));
+    SYS(rmdir(instance.c_str()));
+  }
   if (status != 0) _exit(1);
 }
 

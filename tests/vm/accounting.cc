@@ -223,7 +223,7 @@ TEST(accounting_of_a_process) {
   constexpr int64_t bytes = 32 * mib;
   int fd = make_file("f", 1, bytes);
   long rss = status_kib("VmRSS"), size = status_kib("VmSize"), tables = status_kib("VmPTE");
-  char* m = reserve(bytes, leaf);
+  char* m = reserve(bytes, slot);  // one fault does it, as it crosses no 1-GiB boundary
   map(fd, bytes, rw, MAP_SHARED | MAP_FIXED, 0, m);
   CHECK_EQ(*reinterpret_cast<volatile uint64_t*>(m), word_at(1, 0));
   CHECK_EQ(info(fd).self_grafted_bytes, bytes);

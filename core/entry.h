@@ -27,10 +27,10 @@ struct Format {
   u64 write;
   u64 accessed;
   u64 dirty;
-  u64 huge;        ///< marks a leaf above the pte level
-  u64 pfn_mask;    ///< where an entry holds its physical address
-  u64 table;       ///< all flags of an entry that leads to a table: exactly the kernel's
-  u64 leaf[2];     ///< all flags of a 4-KiB leaf, by twin
+  u64 huge;      ///< marks a leaf above the pte level
+  u64 pfn_mask;  ///< where an entry holds its physical address
+  u64 table;     ///< all flags of an entry that leads to a table: exactly the kernel's
+  u64 leaf[2];   ///< all flags of a 4-KiB leaf, by twin
 
   /// The read-only twin must be W=0, D=0, A=1 (W=0 with D=1 is a shadow-stack page, which WRSS
   /// writes), the writable one W=1, D=1, A=1 (no hardware update ever races with ours).

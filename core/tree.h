@@ -274,8 +274,7 @@ class Tree {
       const u64 made = host_.address_of(table) | static_cast<u64>(level);
       // Release: the new root leads to the old one before it is seen. On failure somebody else
       // grew the tree; look again from there.
-      if (__atomic_compare_exchange_n(&word, &old, made, false, __ATOMIC_ACQ_REL,
-                                      __ATOMIC_ACQUIRE))
+      if (__atomic_compare_exchange_n(&word, &old, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         old = made;
       else
         host_.free_table(table, level);

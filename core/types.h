@@ -51,7 +51,9 @@ struct Range {
   Index first;
   Index last;
   constexpr bool empty() const { return first >= last; }
-  constexpr bool covers(Index from, u64 pages) const { return first <= from && from + pages <= last; }
+  constexpr bool covers(Index from, u64 pages) const {
+    return first <= from && from + pages <= last;
+  }
 };
 
 }  // namespace morsel::core

@@ -32,18 +32,18 @@
  * @self_grafted_bytes: the same, only in the calling process
  */
 struct morselfs_info {
-	__u32 size;
-	__u32 pad;
-	__u64 bytes;
-	__u64 leaves_4k;
-	__u64 leaves_2m;
-	__u64 table_bytes;
-	__u64 mappings;
-	__u64 graft_pud_slots;
-	__u64 graft_pmd_slots;
-	__u64 raw_pages;
-	__u64 grafted_bytes;
-	__u64 self_grafted_bytes;
+  __u32 size;
+  __u32 pad;
+  __u64 bytes;
+  __u64 leaves_4k;
+  __u64 leaves_2m;
+  __u64 table_bytes;
+  __u64 mappings;
+  __u64 graft_pud_slots;
+  __u64 graft_pmd_slots;
+  __u64 raw_pages;
+  __u64 grafted_bytes;
+  __u64 self_grafted_bytes;
 };
 
 #define MORSELFS_IOC_INFO _IOWR('m', 1, struct morselfs_info)

@@ -201,8 +201,8 @@ Json measure_row(RowOptions options) {
   if (rewritable && large && system.morsel &&
       firsts.front().get<double>() > suspicious_first * out["ready_us"].get<double>())
     while (firsts.size() < std::min(options.firsts, options.bytes > very_large_file_bytes
-                                                         ? very_large_firsts
-                                                         : large_firsts))
+                                                        ? very_large_firsts
+                                                        : large_firsts))
       take_first();
   out["samples"]["first_us"] = firsts;
   out["first_us"] = median(firsts);

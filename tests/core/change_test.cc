@@ -132,9 +132,9 @@ TEST_F(Remove, KeepsEveryTableWhileSomebodyMaps) {
 TEST_F(Remove, PrunesTablesWhollyInTheRange) {
   ASSERT_TRUE(put(0) && put(512) && put(1024) && put(pages_per_1g));
   remove({1, 1024 + 1}, /*prune=*/true);
-  const std::set<TableSeen> left = {{Level::pte, 0},   {Level::pte, 1024},
-                                    {Level::pte, pages_per_1g}, {Level::pmd, 0},
-                                    {Level::pmd, pages_per_1g}, {Level::pud, 0}};
+  const std::set<TableSeen> left = {
+      {Level::pte, 0}, {Level::pte, 1024},         {Level::pte, pages_per_1g},
+      {Level::pmd, 0}, {Level::pmd, pages_per_1g}, {Level::pud, 0}};
   for (const Twin twin : twins) EXPECT_EQ(image(twin).tables, left);
   EXPECT_TRUE(right(0) && right(pages_per_1g));
   ASSERT_TRUE(put(512) && put(1024)) << "and grows again";

@@ -92,9 +92,8 @@ TEST_P(Installers, EachPageIsWonOnce) {
         [&](World& w) { inner = install_and_look(w, pair.inner, pair.inner_level); },
         [&](World& w) {
           const bool mixed = pair.outer_level != pair.inner_level;
-          const bool same =
-              pair.outer == pair.inner ||
-              (mixed && pair.outer / pages_per_2m == pair.inner / pages_per_2m);
+          const bool same = pair.outer == pair.inner ||
+                            (mixed && pair.outer / pages_per_2m == pair.inner / pages_per_2m);
           EXPECT_EQ((outer == Error::none) + (inner == Error::none), same ? 1 : 2);
           EXPECT_EQ(w.image(Twin::ro).leaves.size(), same ? 1u : 2u);
           if (grown && same && mixed) {

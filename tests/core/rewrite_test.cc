@@ -44,17 +44,25 @@ const Doing doings[] = {
      is_there},
     {"Split", [](World& w) { EXPECT_TRUE(w.tree.split(slot).ok()); },
      [](World& w) { EXPECT_TRUE(w.right(slot) && w.right(slot + 511)); }},
-    {"Remove", [](World& w) { w.remove({slot, slot + 512}); }, is_gone},
-    {"Prune", [](World& w) { w.remove({0, 4096}, true); }, is_gone},
+    {"Remove",
+     [](World& w) {
+       w.remove({slot, slot + 512});
+     },
+     is_gone},
+    {"Prune",
+     [](World& w) {
+       w.remove({0, 4096}, true);
+     },
+     is_gone},
 };
 
 class Rewritten : public testing::TestWithParam<std::tuple<Doing, Twin>> {};
-INSTANTIATE_TEST_SUITE_P(
-    While, Rewritten, testing::Combine(testing::ValuesIn(doings), testing::ValuesIn(twins)),
-    [](const auto& info) {
-      return std::string(std::get<0>(info.param).name) +
-             (std::get<1>(info.param) == Twin::rw ? "Rw" : "Ro");
-    });
+INSTANTIATE_TEST_SUITE_P(While, Rewritten,
+                         testing::Combine(testing::ValuesIn(doings), testing::ValuesIn(twins)),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param).name) +
+                                  (std::get<1>(info.param) == Twin::rw ? "Rw" : "Ro");
+                         });
 
 /// The kernel begins to rewrite just before the k-th call of an operation into its host, and ends
 /// when the operation waits for the lock, or has ended without it. True if there is a k-th call.

@@ -77,9 +77,14 @@ struct Storm {
         wanted = false;
         const Index slot = random.below(slots) * pages_per_2m;
         switch (random.below(4)) {
-          case 0: ASSERT_TRUE(world.tree.split(slot + random.below(pages_per_2m)).ok()); break;
-          case 1: merge(slot); break;
-          default: remove(random, slot);
+          case 0:
+            ASSERT_TRUE(world.tree.split(slot + random.below(pages_per_2m)).ok());
+            break;
+          case 1:
+            merge(slot);
+            break;
+          default:
+            remove(random, slot);
         }
       }
       if (turn % 16 != 0) continue;
@@ -109,8 +114,7 @@ struct Storm {
   void rewrite(Random& random) {
     Table* table[2];
     for (const Twin twin : twins)
-      table[unsigned(twin)] =
-          world.arena.table_at(world.tree.subtree(twin, 0, Level::pud).value);
+      table[unsigned(twin)] = world.arena.table_at(world.tree.subtree(twin, 0, Level::pud).value);
     while (!over) {
       rewrite_leaf(world.arena, table[random.below(2)], random.below(slots),
                    [] { std::this_thread::yield(); });

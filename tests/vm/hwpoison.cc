@@ -16,7 +16,8 @@ void poison(char* at) {
   if (!harness::is_morselfs() && !getenv("MORSELS_TEST_HWPOISON"))
     SKIP("would break a page of this machine's memory");
   // 6.12 tells who met the error in a frame that it can't split: in one of 2 MiB.
-  struct sigaction catching {}, before {};
+  struct sigaction catching {
+  }, before{};
   catching.sa_sigaction = on_sigbus;
   catching.sa_flags = SA_SIGINFO;
   SYS(sigaction(SIGBUS, &catching, &before));

@@ -235,7 +235,8 @@ TEST(proc_core_dump) {
   CHECK_FILLED(p, 2, 0, 2 * page);
 }
 
-// Linux 6.11; the headers may be older. Length of the build id of the file mapped at `at`, or -errno.
+// Linux 6.11; the headers may be older. Length of the build id of the file mapped at `at`, or
+// -errno.
 long query_build_id(const void* at) {
   struct {
     uint64_t size, flags, address, start, end, vma_flags, page_size, offset, inode;

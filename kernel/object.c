@@ -332,7 +332,9 @@ static void count_returned(void *context, unsigned long pfn, unsigned int order)
 /*
  * Every mapping of [first, last), whose leaves are gone. A fault that holds the wrong lock
  * (MORSEL_LEAVES_MAY_RETURN) has seen a leaf before it went, and is over when its table was
- * looked through here, since that takes this lock; so what it has put back is found now.
+ * looked through here, since that takes this lock; so what it has put back is found now: in
+ * the writable twin, since only write faults write an entry back as it was. Its frame is on
+ * the removal's list already.
  */
 static void unmap(struct inode *inode, pgoff_t first, pgoff_t last, bool even_cows)
 {

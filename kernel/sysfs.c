@@ -147,7 +147,8 @@ void morsel_sysfs_remove(struct morsel_sb *msb)
 {
 	if (!msb->kobj.state_initialized)
 		return;
-	kobject_del(&msb->kobj);
+	if (msb->kobj.state_in_sysfs) /* it left the kset already if it could not be added */
+		kobject_del(&msb->kobj);
 	kobject_put(&msb->kobj);
 	wait_for_completion(&msb->kobj_released);
 }

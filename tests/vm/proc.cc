@@ -251,8 +251,7 @@ long query_build_id(const void* at) {
   int maps = SYS(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
   int failed = ioctl(maps, _IOWR('f', 17, query), &query) == 0 ? 0 : errno;
   close(maps);
-  if (!failed && !query.start) failed = ENOTTY;  // 6.1 has another ioctl of this number
-  return failed ? -failed : query.build_id_size;
+  return failed ? -long(failed) : long(query.build_id_size);
 }
 
 // The kernel reads the file for it, not through the mapping.

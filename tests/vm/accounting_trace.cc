@@ -53,8 +53,7 @@ void session(void (*body)()) {
 class Events {
  public:
   Events() {
-    // Not set_event_pid, and no names of processes: both hook into the scheduler.
-    CHECK(write_text(instance + "/options/record-cmd", "0"));
+    // Not set_event_pid, which hooks into the scheduler.
     CHECK(write_text(instance + "/events/morselfs/filter",
                      "common_pid == " + std::to_string(getpid())));
     CHECK(write_text(instance + "/events/morselfs/enable", "1"));

@@ -432,13 +432,6 @@ static void put_in_slots(struct cover *cover, struct graft_run *run, unsigned in
 	trace_morselfs_graft(run->inode, run->level, start, added);
 }
 
-static struct graft_run *find_run(struct graft_table *table, unsigned long address)
-{
-	struct interval_tree_node *node = interval_tree_iter_first(&table->runs, address, address);
-
-	return node ? container_of(node, struct graft_run, node) : NULL;
-}
-
 /* Where the entries of a segment lie in the process's table; NULL: not now. */
 static void *entries_of(struct cover *cover, const struct segment *segment)
 {
@@ -461,7 +454,7 @@ static bool is_wanted(const struct cover *cover, const struct segment *segment)
 static void put_in_segment(struct graft_table *table, struct cover *cover, unsigned int which)
 {
 	const struct segment *segment = &cover->segments[which];
-	struct graft_run *run = find_run(table, segment->start);
+	struct graft_run *run = find_run(table, segment->start, segment->start);
 	unsigned long size = slot_size(segment->level);
 	unsigned int slot;
 
@@ -499,7 +492,7 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 		bool known;
 
 		spin_lock(&table->lock);
-		known = find_run(table, segment->start);
+		known = find_run(table, segment->start, segment->start);
 		spin_unlock(&table->lock);
 		/* A 1-GiB slot wants a pmd table even over a file that would do without. */
 		if (segment->level == MORSEL_PUD &&
@@ -545,7 +538,7 @@ static void clean_up(struct cover *cover)
 /* True if the faulting slot is ours now. Under table->lock. */
 static bool reached(struct graft_table *table, const struct cover *cover)
 {
-	struct graft_run *run = find_run(table, cover->address);
+	struct graft_run *run = find_run(table, cover->address, cover->address);
 
 	return run &&
 	       slot_is_ours(run->slots[(cover->address - run->node.start) / slot_size(run->level)]);

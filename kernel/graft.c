@@ -192,15 +192,6 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
 	return *first <= last && interval_tree_iter_first(&table->runs, *first, last);
 }
 
-/* The first run of [first, last], or NULL. Under table->lock. */
-static struct graft_run *first_run(struct graft_table *table, unsigned long first,
-				   unsigned long last)
-{
-	struct interval_tree_node *node = interval_tree_iter_first(&table->runs, first, last);
-
-	return node ? container_of(node, struct graft_run, node) : NULL;
-}
-
 /*
  * After all of [first, last] was taken out: what is left are runs with parked slots, and
  * they go now. Nobody finds these VMAs by their mm (its lock is held for writing, or they
@@ -217,7 +208,7 @@ static void clear_parked(struct graft_table *table, unsigned long first, unsigne
 		struct address_space *mapping;
 
 		spin_lock(&table->lock);
-		run = first_run(table, first, last);
+		run = find_run(table, first, last);
 		spin_unlock(&table->lock);
 		if (!run)
 			return;

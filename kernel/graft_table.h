@@ -85,6 +85,15 @@ static inline struct graft_table *table_of(struct mmu_notifier *notifier)
 	return container_of(notifier, struct graft_table, notifier);
 }
 
+/* The first run that touches [first, last], or NULL. Under table->lock. */
+static inline struct graft_run *find_run(struct graft_table *table, unsigned long first,
+					 unsigned long last)
+{
+	struct interval_tree_node *node = interval_tree_iter_first(&table->runs, first, last);
+
+	return node ? container_of(node, struct graft_run, node) : NULL;
+}
+
 static inline unsigned long slot_size(enum morsel_level level)
 {
 	return level == MORSEL_PUD ? PUD_SIZE : level == MORSEL_PMD ? PMD_SIZE : PAGE_SIZE;

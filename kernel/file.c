@@ -32,6 +32,8 @@ static pgoff_t pages_up(loff_t bytes)
 /* O_DIRECT has nothing to bypass: it is the same copy. Reads never wait. */
 static int morsel_open(struct inode *inode, struct file *file)
 {
+	if ((file->f_mode & FMODE_WRITE) && morsel_is_sealed(inode))
+		return -EPERM;
 	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
 	return generic_file_open(inode, file);
 }
@@ -191,9 +193,9 @@ static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		return -EAGAIN;
 	inode_lock(inode);
-	/* The file may have become immutable or append-only since it was opened. */
+	/* The file may have become immutable, append-only or sealed since it was opened. */
 	ret = -EPERM;
-	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && !(iocb->ki_flags & IOCB_APPEND)))
+	if (morsel_is_frozen(inode) || (IS_APPEND(inode) && !(iocb->ki_flags & IOCB_APPEND)))
 		goto out;
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
@@ -344,7 +346,8 @@ static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 	inode_lock(inode);
 	/* The VFS has asked before the lock; chattr(1) may have had it meanwhile. */
 	err = -EPERM;
-	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && (mode & ~FALLOC_FL_KEEP_SIZE)))
+	if (morsel_is_frozen(inode) ||
+	    (IS_APPEND(inode) && (mode & ~FALLOC_FL_KEEP_SIZE)))
 		goto out;
 	err = file_modified(file);
 	if (err)
@@ -363,9 +366,9 @@ static long ioctl_info(struct inode *inode, struct morselfs_info __user *user)
 {
 	struct morselfs_info info = {};
 
-	if (copy_from_user(&info, user, offsetofend(struct morselfs_info, pad)))
+	if (copy_from_user(&info, user, offsetofend(struct morselfs_info, flags)))
 		return -EFAULT;
-	if (info.size < sizeof(info) || info.pad)
+	if (info.size < sizeof(info) || info.flags)
 		return -EINVAL;
 	morsel_object_info(inode, &info);
 	info.size = sizeof(info);
@@ -380,6 +383,8 @@ static long morsel_ioctl(struct file *file, unsigned int command, unsigned long 
 
 	if ((command & any_size) == (MORSELFS_IOC_INFO & any_size))
 		return ioctl_info(file_inode(file), (struct morselfs_info __user *)argument);
+	if (command == MORSELFS_IOC_SEAL)
+		return morsel_seal(file);
 	return -ENOTTY;
 }
 

@@ -55,6 +55,7 @@ struct inode *morsel_alloc_inode(struct super_block *sb)
 	spin_lock_init(&mi->xattr_lock);
 	INIT_LIST_HEAD(&mi->xattrs);
 	mi->flags = 0;
+	mi->sealed = false;
 	mi->extra_inodes = 0;
 	mi->link = NULL;
 	return &mi->vfs_inode;
@@ -199,7 +200,8 @@ int morsel_setattr(struct morsel_idmap *idmap, struct dentry *dentry, struct iat
 	int err;
 
 	/* ftruncate(2) of a file that was open by then; the VFS refuses the rest. */
-	if (IS_IMMUTABLE(inode) || (IS_APPEND(inode) && (attr->ia_valid & ATTR_SIZE)))
+	if (IS_IMMUTABLE(inode) || ((IS_APPEND(inode) || morsel_is_sealed(inode)) &&
+				    (attr->ia_valid & ATTR_SIZE)))
 		return -EPERM;
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)

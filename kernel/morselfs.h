@@ -15,6 +15,7 @@
  *   namei.c     directories
  *   xattr.c     user.* and trusted.* attributes
  *   flags.c     immutable, append-only: what chattr(1) sets
+ *   seal.c      contents that nobody can change any more
  *   super.c     mount options, statfs, module load and unload
  *   sysfs.c     what a mount holds, in numbers: /sys/fs/morselfs
  *   trace.h     tracepoints; trace.c makes them
@@ -115,6 +116,7 @@ struct morsel_sb {
  * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; by morsel_count()
  * @grafted_pages: what they span
  * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
+ * @sealed: contents and size stay for ever; set once, under i_rwsem
  * @btime: when the inode was made
  * @xattr_lock, @xattrs: extended attributes
  * @extra_inodes: paid for large attributes and links; changes under @xattr_lock
@@ -132,6 +134,7 @@ struct morsel_inode {
 	atomic_long_t raw_pages;
 	atomic_long_t grafted_pages;
 	unsigned int flags;
+	bool sealed;
 	struct timespec64 btime;
 	spinlock_t xattr_lock;
 	struct list_head xattrs;
@@ -231,7 +234,7 @@ void morsel_object_unmapped(struct inode *inode);
 /* Frees everything; nobody maps or uses the object any more (evict_inode). */
 void morsel_object_free(struct inode *inode);
 
-/* Fills the info structure's object part (all but size/pad, self_grafted). */
+/* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
 
 /* mpol.c */

@@ -595,6 +595,7 @@ void morsel_object_info(struct inode *inode, struct morselfs_info *info)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
 
+	info->flags = READ_ONCE(mi->sealed) ? MORSELFS_INFO_SEALED : 0;
 	info->bytes = i_size_read(inode);
 	info->leaves_4k = atomic_long_read(&mi->leaves_4k);
 	info->leaves_2m = atomic_long_read(&mi->leaves_2m);

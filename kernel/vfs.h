@@ -34,6 +34,22 @@ int morsel_fileattr_get(struct dentry *dentry, struct fileattr *attributes);
 int morsel_fileattr_set(struct morsel_idmap *idmap, struct dentry *dentry,
 			struct fileattr *attributes);
 
+/*
+ * seal.c: -EBUSY while somebody could write by a mapping or a pin. Afterwards write(2) and its like
+ * give EPERM; who changes contents asks under i_rwsem.
+ */
+int morsel_seal(struct file *file);
+static inline bool morsel_is_sealed(const struct inode *inode)
+{
+	return READ_ONCE(MORSEL_I(inode)->sealed);
+}
+
+/* flags.c, seal.c: contents and size may not change at all, or only grow by appending. */
+static inline bool morsel_is_frozen(const struct inode *inode)
+{
+	return IS_IMMUTABLE(inode) || morsel_is_sealed(inode);
+}
+
 /* xattr.c: gives a new inode the labels that the security modules want on it. */
 int morsel_init_security(struct inode *inode, struct inode *dir, const struct qstr *name);
 

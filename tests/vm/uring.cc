@@ -33,6 +33,10 @@ class Ring {
     return syscall(SYS_io_uring_register, fd, IORING_REGISTER_BUFFERS, &buffer, 1) ? errno : 0;
   }
 
+  void unregister() {
+    SYS(syscall(SYS_io_uring_register, fd, IORING_UNREGISTER_BUFFERS, nullptr, 0));
+  }
+
   // Reads from or writes to `file` with the registered buffer; bytes or -errno.
   int transfer(int opcode, int file, void* at, size_t size, off_t offset) {
     memset(sqes, 0, sizeof *sqes);
@@ -161,4 +165,20 @@ TEST(uring_registered_buffer_outlives_data) {
   CHECK_ZERO(m, bytes);
   SYS(munmap(m, bytes));
   check_file(other, 2, 0, bytes);
+}
+
+// As long as the kernel may read into the buffer, nobody can promise that contents stay.
+TEST(uring_registered_buffer_keeps_from_sealing) {
+  if (!harness::is_morselfs()) SKIP("only morselfs has seals");
+  Ring ring;
+  int source = make_source(), fd = make_file("f", 1, bytes);
+  char* m = map(fd, bytes, rw, MAP_SHARED);
+  if (ring.register_buffer(m, bytes) != 0) SKIP("this kernel registers no file mappings");
+  SYS(munmap(m, bytes));
+  SYS_ERR(ioctl(fd, MORSELFS_IOC_SEAL), EBUSY);
+  CHECK_EQ(ring.transfer(IORING_OP_READ_FIXED, source, m + leaf, page, leaf), page);
+  check_file(fd, 7, leaf, page);
+  ring.unregister();
+  SYS(ioctl(fd, MORSELFS_IOC_SEAL));
+  check_file(fd, 7, leaf, page);
 }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Seals: contents and size of a file stay what they are, for ever, and every process that maps
+ * it can rely on that. Unlike chattr's immutable flag it needs no capability, can't be
+ * taken back, is refused while anybody could still write, and leaves names and attributes alone.
+ *
+ * Who could still write, and what keeps him out:
+ *   write(2), truncate(2), fallocate(2)  hold i_rwsem, and ask morsel_is_sealed() under it
+ *   a shared mapping of a descriptor     i_mmap_writable counts them; while it is denied
+ *   that is open for writing             mmap(2) gives EPERM
+ *   a device or io_uring that pinned     the frame has more references than leaves: EBUSY. As
+ *   pages through such a mapping         no such mapping is left, no such pin can be new
+ */
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+
+#include "frame.h"
+#include "vfs.h"
+
+/* Who reads a page holds it for a moment only. As long as memfd's F_SEAL_WRITE waits, in all. */
+#define PATIENCE_MS 10
+#define PATIENCE_TURNS 15
+
+/*
+ * True if anybody but the leaves, the caller and ordinary mappings, which can only read or copy,
+ * refers to the frame. They are unmapped here; under the frame's lock no new one can come.
+ */
+static bool frame_is_held(struct inode *inode, struct folio *folio)
+{
+	int quiet = max(morsel_frame_leaves(&folio->page), 1UL) + 1;
+	bool held;
+
+	if (folio_ref_count(folio) == quiet)
+		return false;
+	folio_lock(folio);
+	if (folio_mapped(folio))
+		unmap_mapping_pages(inode->i_mapping, folio->index, folio_nr_pages(folio), false);
+	held = folio_ref_count(folio) != quiet;
+	folio_unlock(folio);
+	return held;
+}
+
+/* Under the invalidate lock, exclusively: leaves neither come nor go. */
+static int wait_for_pins(struct inode *inode)
+{
+	pgoff_t end = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+	pgoff_t index = 0;
+	int turns = PATIENCE_TURNS;
+
+	while ((index = morsel_object_next(inode, index, end, true)) < end) {
+		struct page *page = morsel_object_get(inode, index);
+		struct folio *folio;
+		pgoff_t next;
+		bool held;
+
+		if (!page)
+			continue;
+		folio = page_folio(page);
+		/* A large frame that was split may have lost pages to other frames. */
+		next = morsel_frame_leaves(&folio->page) ?
+			       index + 1 :
+			       folio->index + folio_nr_pages(folio);
+		held = frame_is_held(inode, folio);
+		folio_put(folio);
+		if (held) {
+			if (!turns--)
+				return -EBUSY;
+			if (msleep_interruptible(PATIENCE_MS))
+				return -EINTR;
+			continue;
+		}
+		index = next;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int seal(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+	int err;
+
+	if (morsel_is_sealed(inode))
+		return 0;
+	err = mapping_deny_writable(mapping);
+	if (err)
+		return err;
+	filemap_invalidate_lock(mapping);
+	err = wait_for_pins(inode);
+	filemap_invalidate_unlock(mapping);
+	if (err) {
+		mapping_allow_writable(mapping);
+		return err;
+	}
+	WRITE_ONCE(MORSEL_I(inode)->sealed, true);
+	morsel_touch_ctime(inode);
+	return 0;
+}
+
+int morsel_seal(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (!inode_owner_or_capable(&morsel_nop_idmap, inode))
+		return -EPERM;
+	err = mnt_want_write_file(file);
+	if (err)
+		return err;
+	inode_lock(inode);
+	err = seal(inode);
+	inode_unlock(inode);
+	mnt_drop_write_file(file);
+	return err;
+}

@@ -2,6 +2,7 @@
 //
 // Parts of the kernel that walk page tables or ask the file system: userfaultfd, page
 // migration, /proc, soft-dirty bits, statfs, and the info ioctl.
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../../uapi/morselfs.h"
@@ -129,6 +131,31 @@ void Worker::ask_info() {
         "pages",
         file->object.id, record.frozen ? ", frozen" : "", (unsigned long long)info.bytes,
         (unsigned long long)info.leaves_4k, (unsigned long long)info.leaves_2m, record.pages);
+}
+
+// What the mount tells of itself: one number per file, never negative, though it is a sum over
+// CPUs.
+void Worker::read_sysfs() {
+  if (!options.morselfs) return;
+  struct stat status;
+  if (fstat(dir, &status) != 0) fail("fstat of the directory: %s", strerror(errno));
+  char path[80];
+  snprintf(path, sizeof path, "/sys/fs/morselfs/%u:%u", major(status.st_dev), minor(status.st_dev));
+  begin(Kind::sysfs);
+  DIR* list = opendir(path);
+  if (!list) fail("%s: %s", path, strerror(errno));
+  int files = 0;
+  while (const dirent* entry = readdir(list)) {
+    if (entry->d_name[0] == '.') continue;
+    int fd = openat(dirfd(list), entry->d_name, O_RDONLY | O_CLOEXEC);
+    char text[64] = "";
+    if (fd < 0 || ::read(fd, text, sizeof text - 1) < 2 || strchr(text, '-'))
+      fail("%s/%s: \"%s\", %s", path, entry->d_name, text, strerror(errno));
+    close(fd);
+    files++;
+  }
+  closedir(list);
+  end(files);
 }
 
 }  // namespace torture

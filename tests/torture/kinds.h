@@ -22,13 +22,13 @@
   X(mlock) X(mlock2) X(munlock) X(mincore) X(msync)                                             \
   X(load) X(store) X(store_private) X(store_refused) X(load_refused) X(load_of_others)          \
   X(read) X(pread) X(preadv_private) X(write) X(pwrite) X(pwritev) X(truncate) X(extend)        \
-  X(punch) X(zero_range) X(fallocate) X(fallocate_keep) X(remove_mapped) X(seek) X(splice)      \
+  X(punch) X(zero_range) X(fallocate) X(fallocate_keep) X(seal) X(remove_mapped) X(seek) X(splice)      \
   X(fork) X(fork_killed) X(vfork) X(exec) X(exit) X(sigkill)                                    \
   X(ptrace_peek) X(ptrace_poke) X(ptrace_poke_refused) X(proc_mem_read) X(proc_mem_write)       \
   X(vm_readv_self) X(vm_readv_other) X(vm_writev) X(vm_writev_refused)                          \
   X(direct_in) X(direct_out) X(direct_in_refused) X(uring_register) X(uring_in) X(uring_out)    \
   X(userfaultfd) X(migrate_pages) X(move_pages)                                                 \
-  X(smaps) X(pagemap) X(maps) X(numa_maps) X(clear_refs) X(statfs) X(info)                      \
+  X(smaps) X(pagemap) X(maps) X(numa_maps) X(clear_refs) X(statfs) X(info) X(sysfs)             \
   X(drop_caches) X(compact_memory) X(balloon) X(balloon_in_cgroup) X(cpu_offline) X(cpu_online)
 
 // clang-format on

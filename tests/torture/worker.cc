@@ -45,6 +45,7 @@ constexpr Choice choices[] = {
     {&Worker::remove_some, 45},
     {&Worker::allocate_some, 14},
     {&Worker::remove_mapped, 14},
+    {&Worker::seal_some, 6},
     {&Worker::seek_some, 8},
     {&Worker::splice_some, 10},
     // processes
@@ -69,6 +70,7 @@ constexpr Choice choices[] = {
     {&Worker::clear_refs, 6},
     {&Worker::ask_statfs, 6},
     {&Worker::ask_info, 10},
+    {&Worker::read_sysfs, 10},
 };
 
 constexpr unsigned total_weight() {

@@ -152,6 +152,10 @@ struct Worker {
   void clear_refs();
   void ask_statfs();
   void ask_info();
+  void read_sysfs();
+
+  // --- seal.cc -------------------------------------------------------------------
+  void seal_some();
 };
 
 // Takes the Sights of a range before it is read.

@@ -18,7 +18,7 @@
 /**
  * struct morselfs_info - the state of one regular file
  * @size: bytes of this structure (in: known to the caller, out: filled)
- * @pad: zero
+ * @flags: in: zero, out: MORSELFS_INFO_*
  * @bytes: file size in bytes
  * @leaves_4k: 4-KiB leaves present in the object's tree (one twin)
  * @leaves_2m: 2-MiB leaves present in the object's tree (one twin)
@@ -33,7 +33,7 @@
  */
 struct morselfs_info {
   __u32 size;
-  __u32 pad;
+  __u32 flags;
   __u64 bytes;
   __u64 leaves_4k;
   __u64 leaves_2m;
@@ -46,6 +46,17 @@ struct morselfs_info {
   __u64 self_grafted_bytes;
 };
 
+/* flags: contents and size cannot change any more */
+#define MORSELFS_INFO_SEALED 1u
+
 #define MORSELFS_IOC_INFO _IOWR('m', 1, struct morselfs_info)
+
+/*
+ * Seals the file: from now on nobody can change its contents or its size, for ever; names,
+ * mode and attributes can. It takes a descriptor that is open for writing (EBADF) and the file's
+ * owner (EPERM). EBUSY: the file is mapped shared by a descriptor that is open for writing, or
+ * pages of it are held by a device, io_uring or a pipe. Writing and opening for writing then give EPERM.
+ */
+#define MORSELFS_IOC_SEAL _IO('m', 2)
 
 #endif

@@ -97,9 +97,11 @@ const char* check(Object& object, const struct stat& source) {
 /// Takes the lock that says that the object is in use, and moves the time of its last use. The
 /// mapping keeps the open file description, and so the lock: the descriptor can be closed.
 void mark_in_use(const Object& object) {
-  // Without waiting: whoever may read the object could hold the exclusive lock for ever. If one
-  // is held, the object is being evicted; its memory stays as long as it is mapped.
-  call(SYS_flock, object.fd, LOCK_SH | LOCK_NB);
+  // Who holds the exclusive lock for longer than a look is throwing the object out, which harms
+  // no mapping, or wants to block us.
+  const timespec moment{0, 1'000'000};
+  for (int tries = 0; call(SYS_flock, object.fd, LOCK_SH | LOCK_NB) != 0 && tries < 20; ++tries)
+    call(SYS_nanosleep, &moment, nullptr);
   if (object.kind == Kind::morselfs) {  // mmap alone would not do on a mount with relatime
     const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
     call(SYS_utimensat, object.fd, nullptr, times, 0);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstdarg>
 
@@ -24,7 +25,7 @@ long give(long result) {
   return -1;
 }
 
-void* give_address(long result) { return reinterpret_cast<void*>(give(result)); }
+void* give_address(long result) { return std::bit_cast<void*>(give(result)); }
 
 /// Neither the first address nor the length is what the kernel takes: it says so, and does nothing.
 bool is_wrong(const void* address, Range range) {
@@ -129,7 +130,7 @@ void* mmap(void* address, size_t length, int prot, int flags, int fd, off_t offs
     return give_address(revert_regions(range, real));
   }
   const uintptr_t replaced = replace({address, length, prot, flags, fd, offset});
-  return replaced ? reinterpret_cast<void*>(replaced) : give_address(real());
+  return replaced ? std::bit_cast<void*>(replaced) : give_address(real());
 }
 
 void* mmap64(void* address, size_t length, int prot, int flags, int fd, off64_t offset) noexcept

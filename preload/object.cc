@@ -65,8 +65,8 @@ bool sealed_file(int fd) {
 /// NULL if `object` holds what `source` does and always will; else why not. A link to a process
 /// that has ended can lead anywhere, so nothing is taken for granted.
 const char* check(Object& object, const struct stat& source) {
-  struct stat st;
-  struct statfs fs;
+  struct stat st {};
+  struct statfs fs {};
   if (call(SYS_fstat, object.fd, &st) != 0 || call(SYS_fstatfs, object.fd, &fs) != 0 ||
       !S_ISREG(st.st_mode))
     return not_cached;

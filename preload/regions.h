@@ -60,11 +60,13 @@ long Regions::for_each_part(Range range, bool stop, Inside inside, Outside outsi
     Region* region = first_in(range);
     // It may go while we use it.
     const Range here = region ? region->range() & range : Range{range.end, range.end};
-    if (range.begin < here.begin)
+    if (range.begin < here.begin) {
       note(outside(Range{range.begin, here.begin}));
-    else
+      range.begin = here.begin;
+    } else if (region) {
       note(inside(*region, here));
-    range.begin = range.begin < here.begin ? here.begin : here.end;
+      range.begin = here.end;
+    }
   }
   return result;
 }

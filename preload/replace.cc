@@ -100,7 +100,7 @@ uintptr_t map_object(const Request& r, const Object& object) {
 }  // namespace
 
 uintptr_t replace(const Request& r) {
-  struct stat source;
+  struct stat source {};
   if (!of_interest(r) || call(SYS_fstat, r.fd, &source) != 0 || !S_ISREG(source.st_mode) ||
       static_cast<size_t>(source.st_size) < least)
     return 0;

@@ -19,7 +19,11 @@ constexpr uint64_t piece = 8 << 20;
 
 class Source {
  public:
-  Source(int fd, uint64_t offset) : fd_(fd), offset_(offset), before_(now()) {}
+  static Result<Source> open(int fd, uint64_t offset) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) return system_error("the source");
+    return Source(fd, offset, st);
+  }
 
   // All of these bytes, or an error.
   [[nodiscard]] Status read(std::byte* to, uint64_t at, uint64_t length) const {
@@ -53,6 +57,9 @@ class Source {
   }
 
  private:
+  Source(int fd, uint64_t offset, const struct stat& before)
+      : fd_(fd), offset_(offset), before_(before) {}
+
   [[nodiscard]] struct stat now() const {
     struct stat st {};
     fstat(fd_, &st);
@@ -76,15 +83,16 @@ int morsel_populate(morsel_object* object, int source, uint64_t offset, uint64_t
                                 std::to_string(*room)};
     if (offset > INT64_MAX - bytes)
       return Error{-EINVAL, "no file has a byte " + std::to_string(offset)};
+    auto from = Source::open(source, offset);
+    if (!from) return from.error();
     auto mapping = map_object(*object, MORSEL_READ_WRITE);
     if (!mapping) return mapping.error();
     std::byte* start = (*mapping)->region.at();
 
-    Source from(source, offset);
-    auto copy = [&](uint64_t at, uint64_t length) { return from.read(start + at, at, length); };
+    auto copy = [&](uint64_t at, uint64_t length) { return from->read(start + at, at, length); };
     auto watch = [&](uint64_t done) { return !progress || progress(done, bytes, context) == 0; };
     if (Status status = in_pieces(0, bytes, piece, copy, watch); !status) return status;
     if (!watch(bytes)) return Error{-ECANCELED, "cancelled by the caller"};
-    return from.unchanged();
+    return from->unchanged();
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // morsel run: a program under the shim (preload/), so that its mmap of a cached file gets the
 // object. The shim is told by the environment, which the program's children inherit.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,8 +11,9 @@
 #include <filesystem>
 
 #include "command.h"
+#include "directory.h"
 #include "program.h"
-#include "run_stores.h"
+#include "store.h"
 
 namespace morsel::tool {
 namespace {
@@ -43,6 +45,15 @@ void add_to_preloaded(const std::string& library) {
     list += ":" + std::string(before);
   }
   setenv("LD_PRELOAD", list.c_str(), 1);
+}
+
+/// Those that exist and that nobody else can write to, in the order in which they are asked.
+std::string existing_stores() {
+  std::string list;
+  for (const auto& store : stores())
+    if (open_directory(AT_FDCWD, store->directory))
+      list += (list.empty() ? "" : ":") + store->directory;
+  return list;
 }
 
 void run(Context& context, bool verbose) {

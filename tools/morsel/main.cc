@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <morsel/morsel.h>
+
 #include "command.h"
 
 using namespace morsel::tool;
@@ -52,7 +54,7 @@ int main(int argc, char** argv) {
   Context context;
   context.document = {{"schema", 1}};
   app.footer(footer);
-  app.set_version_flag("--version", MORSEL_VERSION_TEXT);
+  app.set_version_flag("--version", morsel_version());
   app.require_subcommand(1);
   app.option_defaults()->always_capture_default();
   add_common_options(app, context);

@@ -85,8 +85,9 @@ struct morsel_options {
 
 /*
  * Makes an object of `bytes` (at least 1), all zero. All its memory is there when this returns: no
- * SIGBUS later for want of it. -ENOSPC, -ENOMEM: not enough; -EEXIST: the name is taken;
- * -EOPNOTSUPP: this machine can't do the backend that was asked for. `options` may be NULL.
+ * SIGBUS later for want of it. It may become larger: hugetlb rounds up to 2 MiB, and morsel_bytes()
+ * says so. -ENOSPC, -ENOMEM: not enough; -EEXIST: the name is taken; -EOPNOTSUPP: this machine
+ * can't do the backend that was asked for. `options` may be NULL.
  */
 MORSEL_API int morsel_create(uint64_t bytes, const struct morsel_options* options,
                              morsel_object** object, struct morsel_error* error);
@@ -98,8 +99,9 @@ MORSEL_API int morsel_create(uint64_t bytes, const struct morsel_options* option
 MORSEL_API int morsel_open(const char* name, enum morsel_access access, morsel_object** object,
                            struct morsel_error* error);
 /*
- * An object from a descriptor of one, which is duplicated: a file on morselfs, a hugetlb or a shmem
- * memfd. -EINVAL: it is none of these.
+ * An object from a descriptor of one, which is duplicated: a file on morselfs, on hugetlbfs (of
+ * 2-MiB pages) or on tmpfs; memfds are of the latter two. It has the descriptor's rights. -EINVAL:
+ * it is none of these, or empty, or not open for reading.
  */
 MORSEL_API int morsel_from_fd(int fd, morsel_object** object, struct morsel_error* error);
 /* Takes the name away; the object lives until nobody has it open or mapped. */
@@ -109,7 +111,8 @@ MORSEL_API void morsel_close(morsel_object* object);
 
 /*
  * From now on nobody can change the contents or the size, for ever. -EBUSY: somebody has it mapped
- * for writing, or a device or the kernel still writes to it. This handle can only read from now on.
+ * for writing, or a device or the kernel still writes to it. -EPERM: it is sealed already, or is a
+ * tmpfs file and no memfd. This handle can only read from now on.
  */
 MORSEL_API int morsel_seal(morsel_object* object, struct morsel_error* error);
 /* 1 or 0. */
@@ -147,8 +150,8 @@ MORSEL_API int morsel_stat(const morsel_object* object, struct morsel_statistics
 /*
  * Maps the whole object, MAP_SHARED, at an address that is aligned as the backend wants it (whole
  * slots), so that it takes as few entries as possible. -EACCES: MORSEL_READ_WRITE of an object that
- * is open for reading. The mapping outlives the handle, and counts as a use of the object
- * (morsel_in_use()).
+ * is open for reading; -EPERM: of one that is sealed. The mapping outlives the handle, and counts
+ * as a use of the object (morsel_in_use()).
  */
 MORSEL_API int morsel_map(const morsel_object* object, enum morsel_access access,
                           morsel_mapping** mapping, struct morsel_error* error);
@@ -162,21 +165,27 @@ MORSEL_API uint64_t morsel_mapped_bytes(const morsel_mapping* mapping);
 MORSEL_API void morsel_touch(const morsel_mapping* mapping);
 /* NULL is allowed. */
 MORSEL_API void morsel_unmap(morsel_mapping* mapping);
-/* 1 if another handle or mapping of the object is held anywhere on this machine, 0 if not. */
+/*
+ * 1 if the object is mapped by morsel_map() anywhere on this machine, by this process too (on
+ * morselfs: mapped by anybody, in whatever way), 0 if not. -EACCES: its mode forbids to look.
+ */
 MORSEL_API int morsel_in_use(const morsel_object* object, struct morsel_error* error);
 
 /* --- between processes ------------------------------------------------------------------------ */
 
 /*
  * Sends the object over a connected Unix socket (stream or seqpacket), for MORSEL_READ or with all
- * rights that this handle has. The receiver's rights are its own descriptor's. -EPIPE: nobody is
- * there any more.
+ * rights that this handle has. The receiver's rights are its own descriptor's; but a process of the
+ * same user can open the file behind it anew, and only a seal is for ever. -EPIPE: nobody is there
+ * any more.
  */
 MORSEL_API int morsel_send(const morsel_object* object, int socket, enum morsel_access access,
                            struct morsel_error* error);
 /*
  * -EPIPE: the other end is closed; -EBADMSG: what came is no morsel (it was taken off the socket,
- * and its descriptors are closed); -EAGAIN on a non-blocking socket.
+ * and its descriptors are closed); -EAGAIN on a non-blocking socket. Unless the object is sealed
+ * (morsel_is_sealed()), the sender can still change it, and cut it: then accesses behind the new
+ * end give SIGBUS. Who does not trust the sender takes sealed objects only.
  */
 MORSEL_API int morsel_receive(int socket, morsel_object** object, struct morsel_error* error);
 
@@ -188,7 +197,8 @@ typedef int (*morsel_progress)(uint64_t done, uint64_t total, void* context);
 
 /*
  * Copies `bytes` from `source` at `offset` to the start of the object, with several threads.
- * -ENODATA: the source ended early; -EIO and the like: reading failed (the sentence says where).
+ * -ENODATA: the source ended early; -ESTALE: it was changed meanwhile; -EIO and the like: reading
+ * failed (the sentence says where). After a failure the object has part of the contents.
  */
 MORSEL_API int morsel_populate(morsel_object* object, int source, uint64_t offset, uint64_t bytes,
                                morsel_progress progress, void* context, struct morsel_error* error);

@@ -19,7 +19,7 @@
 namespace morsel::preload {
 namespace {
 
-using Path = Text<4096>;
+using Path = Text<1024>;
 
 constexpr const char* not_cached = "it is not in the cache";
 constexpr const char* stale = "the cache holds another version of it";

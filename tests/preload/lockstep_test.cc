@@ -104,9 +104,10 @@ void step(Twins& twins, std::mt19937& random, size_t first, size_t last, bool re
     if (result != -1) std::memset(p + from, static_cast<int>(first), page);
     return result;
   };
-  static constexpr int advice[] = {MADV_NORMAL,   MADV_RANDOM,       MADV_SEQUENTIAL, MADV_WILLNEED,
-                                   MADV_DONTNEED, MADV_HUGEPAGE,     MADV_COLD,       MADV_PAGEOUT,
-                                   MADV_DONTDUMP, MADV_POPULATE_READ};
+  static constexpr int advice[] = {MADV_WILLNEED, MADV_DONTNEED, MADV_COLD, MADV_PAGEOUT,
+                                   MADV_NORMAL, MADV_POPULATE_READ,
+                                   // These divide it:
+                                   MADV_RANDOM, MADV_SEQUENTIAL, MADV_HUGEPAGE, MADV_DONTDUMP};
   // Those that end a region are rarer, so that the others find one.
   switch (random() % 24) {
     case 0:

@@ -40,6 +40,25 @@ class Loader {
  public:
   Loader(Model& model, const LoadOptions& options) : model_(model), options_(options) {}
 
+  // Before anything is loaded: all of the model has to fit.
+  Status fit_limit() {
+    uint64_t missing = 0;
+    for (const Source& part : model_.parts)
+      if (!find(part)) missing += part.bytes();
+    if (missing == 0) return Done{};
+    if (model_.bytes > options_.limit)
+      return Error{-ENOSPC, model_.parts.front().path() + ": " + amount(model_.bytes) +
+                                " are more than the cache may have (" + amount(options_.limit) +
+                                "); --limit or MORSEL_CACHE_LIMIT allow more"};
+    auto removed = shrink_cache(options_.limit - missing, model_.entries);
+    if (!removed)
+      return Error{removed.error().code, model_.parts.front().path() + ": no room for " +
+                                             amount(missing) + ": " + removed.error().text +
+                                             "; --limit or MORSEL_CACHE_LIMIT allow more"};
+    say_removed(*removed);
+    return Done{};
+  }
+
   Result<LoadedFile> load(const Source& source) {
     if (auto there = find(source)) return std::move(*there);
     source.settle();
@@ -89,7 +108,9 @@ class Loader {
   }
 
   Result<LoadedFile> copy(morsel_backend backend, const Source& source) {
-    if (Status status = fit(backend, source); !status) return status.error();
+    auto removed = make_room(backend, source.bytes(), model_.entries);
+    if (!removed) return removed.error();
+    say_removed(*removed);
     morsel_options wanted{};
     wanted.struct_size = sizeof wanted;
     wanted.backend = backend;
@@ -101,24 +122,6 @@ class Loader {
     if (morsel_seal(object.get(), &why) != 0) return Error{why.code, why.text};
     if (Status status = publish(*object, source); !status) return status.error();
     return LoadedFile{source.path(), source.bytes(), backend, false};
-  }
-
-  // Under the limit, and into memory.
-  Status fit(morsel_backend backend, const Source& source) {
-    if (source.bytes() > options_.limit)
-      return Error{-EFBIG, source.path() + " has " + amount(source.bytes()) +
-                               ", more than the cache may (" + amount(options_.limit) +
-                               "); --limit or MORSEL_CACHE_LIMIT allow more"};
-    auto removed = shrink_cache(options_.limit - source.bytes(), model_.entries);
-    if (!removed)
-      return Error{removed.error().code, removed.error().text +
-                                             " so that there is room; --limit or "
-                                             "MORSEL_CACHE_LIMIT allow more"};
-    say_removed(*removed);
-    removed = make_room(backend, source.bytes(), model_.entries);
-    if (!removed) return removed.error();
-    say_removed(*removed);
-    return Done{};
   }
 
   void say_removed(const std::vector<CachedFile>& files) {
@@ -204,6 +207,7 @@ Result<std::vector<LoadedFile>> load(const std::string& path, const LoadOptions&
   auto model = open_model(path);
   if (!model) return model.error();
   Loader loader(*model, options);
+  if (Status status = loader.fit_limit(); !status) return status.error();
   std::vector<LoadedFile> loaded;
   for (const Source& part : model->parts) {
     auto file = loader.load(part);

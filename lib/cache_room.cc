@@ -120,9 +120,9 @@ Result<std::vector<CachedFile>> shrink_cache(uint64_t bytes, const std::set<std:
   if (now <= bytes) return std::vector<CachedFile>();
   const std::vector<Group> groups = groups_of(*files, is_own, keep);
   if (sum(groups) < now - bytes)
-    return Error{-ENOSPC, "the cache has " + amount(now) + ", of which " +
-                              amount(now - sum(groups)) + " are in use or wanted, and shall have " +
-                              amount(bytes)};
+    return Error{-ENOSPC, "of the " + amount(now) + " in the cache " + amount(now - sum(groups)) +
+                              " are in use or wanted, and no more than " + amount(bytes) +
+                              " may stay"};
   return remove_bytes(now - bytes, groups);
 }
 

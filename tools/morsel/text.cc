@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "text.h"
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
 
 namespace morsel::tool {
 namespace {
@@ -50,24 +48,6 @@ std::string size_text(uint64_t bytes) {
   for (; value >= 1024 && unit + 1 < units.size(); ++unit) value /= 1024;
   return formatted(unit == 0 ? "%.0f %s" : (value < 10 ? "%.2f %s" : "%.1f %s"), value,
                    units[unit]);
-}
-
-uint64_t parse_size(const std::string& text) {
-  char* end = nullptr;
-  const double number = std::strtod(text.c_str(), &end);
-  std::string unit = end;
-  for (char& c : unit) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (unit.size() > 1 && unit.ends_with("ib"))
-    unit.resize(unit.size() - 2);
-  else if (unit.size() > 1 && unit.back() == 'b')
-    unit.pop_back();
-  static const std::string units = "bkmgtp";
-  const size_t power = unit.empty() ? 0 : units.find(unit);
-  const double bytes = std::ldexp(number, static_cast<int>(10 * power));
-  if (end == text.c_str() || unit.size() > 1 || power == std::string::npos || !(bytes >= 0) ||
-      bytes >= 0x1p63)
-    throw CLI::ValidationError("'" + text + "' is no size: say for example 512M, 1.5G or 4096");
-  return static_cast<uint64_t>(bytes);
 }
 
 std::string duration_text(uint64_t seconds) {

@@ -10,8 +10,6 @@ namespace morsel::tool {
 
 /// 7323916608 as "6.82 GiB".
 std::string size_text(uint64_t bytes);
-/// "16G", "1.5GiB", "512M", "4096" as bytes; throws CLI::ValidationError.
-uint64_t parse_size(const std::string& text);
 /// Seconds as "3 s", "2 min", "5 h", "3 d".
 std::string duration_text(uint64_t seconds);
 /// The text with what a terminal would obey or not show as \n, \x1b and the like.

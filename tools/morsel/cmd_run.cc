@@ -73,8 +73,12 @@ void run(Context& context, bool verbose) {
     return context.fail(not_runnable,
                         "LD_PRELOAD can't name " + library + ": its path has a colon or a space");
   add_to_preloaded(library);
-  setenv("MORSEL_STORES", existing_stores().c_str(), 1);
-  if (verbose) setenv("MORSEL_VERBOSE", "1", 1);
+  const std::string list = existing_stores();
+  setenv("MORSEL_STORES", list.c_str(), 1);
+  if (verbose) {
+    setenv("MORSEL_VERBOSE", "1", 1);
+    if (list.empty()) context.remark("morsel: nothing is in the cache: see morsel load");
+  }
 
   std::vector<char*> arguments;
   for (std::string& argument : context.program) arguments.push_back(argument.data());

@@ -111,15 +111,17 @@ MORSEL_API void morsel_close(morsel_object* object);
 
 /*
  * From now on nobody can change the contents or the size, for ever. -EBUSY: somebody has it mapped
- * for writing, or a device or the kernel still writes to it. -EPERM: it is sealed already, or is a
- * tmpfs file and no memfd. This handle can only read from now on.
+ * for writing, or a device or the kernel still writes to it. -EPERM: it is sealed already, or a
+ * tmpfs file and no memfd; -EACCES: this handle is for reading. This handle can only read from now
+ * on.
  */
 MORSEL_API int morsel_seal(morsel_object* object, struct morsel_error* error);
 /* 1 or 0. */
 MORSEL_API int morsel_is_sealed(const morsel_object* object);
 /*
- * Grows (with zeros) or cuts. Mappings keep their length: what lies behind the new end gives
- * SIGBUS, what was added must be mapped anew. -EPERM: sealed or open for reading only.
+ * Grows (with zeros) or cuts. Mappings keep their length: what lies behind the new end's page gives
+ * SIGBUS, what was added must be mapped anew. -ENOSPC, -ENOMEM: it has the old size. -EPERM: sealed
+ * or open for reading only.
  */
 MORSEL_API int morsel_resize(morsel_object* object, uint64_t bytes, struct morsel_error* error);
 
@@ -129,8 +131,7 @@ MORSEL_API enum morsel_backend morsel_backend_of(const morsel_object* object);
 MORSEL_API int morsel_fd(const morsel_object* object);
 /*
  * Why this object's backend is not a better one, e.g. "morselfs: no mount; hugetlb: no free 2-MiB
- * pages".
- * "" if it is the best one, or was asked for by name. Lives as long as the handle.
+ * pages"; "" if it is the best one, or was asked for by name. Lives as long as the handle.
  */
 MORSEL_API const char* morsel_fallback(const morsel_object* object);
 
@@ -138,7 +139,7 @@ struct morsel_statistics {
   size_t struct_size;
   uint64_t bytes;       /* the size */
   uint64_t resident;    /* bytes of memory, without page tables */
-  uint64_t huge;        /* of these, in 2-MiB pages or leaves */
+  uint64_t huge;        /* of these, in 2-MiB pages or leaves; memfd: 0, the kernel doesn't tell */
   uint64_t table_bytes; /* page tables of the object (morselfs), else 0 */
   uint64_t mappings;    /* morselfs: mappings of it in all processes, else 0 */
 };

@@ -29,6 +29,13 @@
 extern "C" {
 #endif
 
+/* A caller may pass any number, which in C++ only an enumeration with a base can hold. */
+#ifdef __cplusplus
+#define MORSEL_ENUM_BASE : unsigned int
+#else
+#define MORSEL_ENUM_BASE
+#endif
+
 #if defined(__GNUC__)
 #define MORSEL_API __attribute__((visibility("default")))
 #else
@@ -43,14 +50,14 @@ struct morsel_error {
   char text[508]; /* one sentence, no newline; terminated by 0 */
 };
 
-enum morsel_backend {
+enum morsel_backend MORSEL_ENUM_BASE {
   MORSEL_ANY = 0, /* the best one that works here: in the order below */
   MORSEL_MORSELFS = 1,
   MORSEL_HUGETLB = 2,
   MORSEL_MEMFD = 3,
 };
 
-enum morsel_access {
+enum morsel_access MORSEL_ENUM_BASE {
   MORSEL_READ = 1,
   MORSEL_READ_WRITE = 3,
 };

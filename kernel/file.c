@@ -363,9 +363,9 @@ static long ioctl_info(struct inode *inode, struct morselfs_info __user *user)
 {
 	struct morselfs_info info = {};
 
-	if (copy_from_user(&info, user, offsetofend(struct morselfs_info, pad)))
+	if (copy_from_user(&info, user, offsetofend(struct morselfs_info, flags)))
 		return -EFAULT;
-	if (info.size < sizeof(info) || info.pad)
+	if (info.size < sizeof(info) || info.flags)
 		return -EINVAL;
 	morsel_object_info(inode, &info);
 	info.size = sizeof(info);

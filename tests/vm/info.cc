@@ -69,7 +69,7 @@ TEST(info_larger_structure) {
   CHECK_EQ(larger.known.size, sizeof larger.known);
   CHECK_EQ(larger.known.bytes, bytes);
   for (unsigned char byte : larger.beyond) CHECK_EQ(byte, 0xa5);  // not touched
-  CHECK_EQ(larger.known.pad, 0);
+  CHECK_EQ(larger.known.flags, 0);
 }
 
 TEST(info_leaves_and_tables) {

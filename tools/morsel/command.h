@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "result.h"
 
@@ -37,6 +38,9 @@ struct Context {
   bool quiet = false;
   bool no_colour = false;
 
+  /// What `run` is to run, with its arguments. Not parsed.
+  std::vector<std::string> program;
+
   /// What --json prints in the end; already holds "schema" and "command".
   nlohmann::json document;
   /// That of the first failure.
@@ -53,6 +57,10 @@ struct Context {
   /// May progress be shown? Only on a terminal, and not with --quiet.
   [[nodiscard]] bool progress() const;
 };
+
+/// Takes what `run` is to run off the command line, and returns how many arguments are left: those
+/// of a program are none of ours, whatever they look like.
+int take_program(int argc, char** argv, Context& context);
 
 void add_doctor(CLI::App& app, Context& context);
 void add_holder(CLI::App& app, Context& context);

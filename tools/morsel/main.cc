@@ -58,9 +58,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   add_common_options(app, context);
   add_load(app, context);
-#ifdef MORSEL_HAS_RUN
   add_run(app, context);
-#endif
   add_ls(app, context);
   add_stat(app, context);
   add_rm(app, context);
@@ -74,7 +72,7 @@ int main(int argc, char** argv) {
 
   tell_library_where_we_are();
   try {
-    app.parse(argc, argv);
+    app.parse(take_program(argc, argv, context), argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
   } catch (const std::exception& error) {

@@ -80,10 +80,9 @@ class Hugetlb final : public Backend {
 
  protected:
   [[nodiscard]] Status allocate(int fd, uint64_t from, uint64_t to) const override {
-    Status status = fault_in(fd, from, to);
-    if (!status && status.error().code == -ENOSPC)
-      if (Status why = probe(to - from, {}); !why) return why;
-    return status;
+    // The kernel would take all pages there are before it finds that there are too few.
+    if (Status status = probe(to - from, {}); !status) return status;
+    return fault_in(fd, from, to);
   }
 };
 

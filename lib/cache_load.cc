@@ -68,7 +68,7 @@ class Loader {
       auto loaded = load_with(backend, source);
       if (loaded || !is_lack(loaded.error())) return loaded;
       last = loaded.error();
-      if (backend != MORSEL_MEMFD) remark("not by " + last.text);
+      if (backend != MORSEL_MEMFD) remark("falls back: " + last.text);
     }
     return last;
   }

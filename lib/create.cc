@@ -28,7 +28,7 @@ Result<morsel_options> read_options(const morsel_options* options) {
   morsel_options all{};
   if (!options) return all;
   size_t size = options->struct_size;
-  if (size < offsetof(morsel_options, name))
+  if (size < offsetof(morsel_options, name) || size > largest_structure)
     return Error{-EINVAL, "morsel_options.struct_size is not set"};
   auto* bytes = reinterpret_cast<const unsigned char*>(options);
   for (size_t at = sizeof all; at < size; at++)

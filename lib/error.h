@@ -4,6 +4,7 @@
 
 #include <morsel/morsel.h>
 
+#include <cerrno>
 #include <exception>
 #include <new>
 
@@ -13,6 +14,9 @@ namespace morsel {
 
 /// Writes it to `out`, if that is not null, and returns its number.
 int report(const Error& error, morsel_error* out);
+
+/// A structure of the C interface is never larger than that: who says so forgot to set its size.
+constexpr size_t largest_structure = 4096;
 
 /// "1536 MiB"; bytes where it is less than one.
 std::string amount(uint64_t bytes);

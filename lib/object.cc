@@ -100,7 +100,7 @@ const char* morsel_fallback(const morsel_object* object) { return object->fallba
 int morsel_stat(const morsel_object* object, morsel_statistics* statistics, morsel_error* error) {
   return at_border(error, [&]() -> Status {
     size_t known = statistics->struct_size;
-    if (known < offsetof(morsel_statistics, resident))
+    if (known < offsetof(morsel_statistics, resident) || known > largest_structure)
       return Error{-EINVAL, "morsel_statistics.struct_size is not set"};
     morsel_statistics all{};
     auto bytes = size_of(object->fd.get());

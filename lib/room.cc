@@ -33,12 +33,14 @@ uint64_t of_groups() {
   std::ifstream file("/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("0::/")) continue;
-    for (std::string group = line.substr(3); group.size() > 1;
-         group.resize(group.find_last_of('/'))) {
+    std::string group = line.substr(3);
+    while (!group.empty()) {
       std::string folder = "/sys/fs/cgroup" + group;
       auto limit = read_number(folder + "/memory.max");
       auto used = read_number(folder + "/memory.current");
       if (limit && used) least = std::min(least, *limit - std::min(*limit, *used));
+      // "/" is what a container sees of its own group.
+      group.resize(group == "/" ? 0 : std::max<size_t>(1, group.rfind('/')));
     }
   }
   return least;

@@ -18,8 +18,8 @@ Result<uint64_t> parse_size(const std::string& text) {
   const double number = std::strtod(text.c_str(), &end);
   std::string unit = end;
   for (char& c : unit) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (unit.size() == 3 && unit.ends_with("ib")) unit.pop_back();
-  if (unit.size() == 2 && unit.back() == 'b') unit.pop_back();
+  if (unit.size() == 3 && unit.ends_with("ib")) unit.resize(1);
+  if (unit.size() == 2 && unit.back() == 'b') unit.resize(1);
   static const std::string units = "bkmgtp";
   const size_t power = unit.empty() ? 0 : units.find(unit);
   if (unit.size() > 1 || power == std::string::npos) return none;

@@ -144,6 +144,33 @@ class Life(CacheCase):
             with open(path, "rb") as file:
                 self.assertEqual(user.read(os.stat(path).st_size), file.read())
 
+    def keeper(self) -> tuple[int, int, int]:
+        """Of the holder's mapping of an object of 2-MiB pages: address, length, bytes that are mapped."""
+        with open(f"/proc/{self.holder()}/smaps") as file:
+            address = length = mapped = 0
+            inside = False
+            for line in file:
+                words = line.split()
+                if "-" in words[0] and not words[0].endswith(":"):
+                    inside = "memfd:morsel" in line
+                    if inside:
+                        start, end = (int(each, 16) for each in words[0].split("-"))
+                        address, length = start, end - start
+                        self.assertEqual(words[1], "r--s")
+                elif inside and words[0] in ("Shared_Hugetlb:", "Private_Hugetlb:"):
+                    mapped += int(words[1]) << 10
+            return address, length, mapped
+
+    def test_keeps_page_tables(self):
+        gib = 1 << 30
+        path = self.file()
+        self.load(path, "--backend", "hugetlb")
+        address, length, mapped = self.keeper()
+        self.assertEqual((address % gib, length, mapped), (0, gib, 4 * MIB))
+        with open(self.link(path), "rb"):
+            self.morsel("rm", path)
+            self.assertEqual(self.keeper(), (0, 0, 0))
+
     def test_long_directory(self):
         self.environment["MORSEL_RUNTIME"] = self.runtime = os.path.join(self.directory, "r" * 200)
         path = self.file()
@@ -181,6 +208,7 @@ class Hostile(CacheCase):
     def test_packets(self):
         client = Client(self)
         fd = make_object()
+        client.ask({"op": "hello", "version": 1})
         before = self.descriptors()
         for data in (b"x", b"{", b"[]", b"null", b"\xff\xfe", b"\0" * 65536, b"[" * 60000, b'{"a":' * 10000,
                      {"op": 1}, {"op": "dance"}, {"op": "open"}, {"op": "open", "name": 1}, {"op": "hello"},
@@ -206,8 +234,10 @@ class Hostile(CacheCase):
     def test_objects(self):
         client = Client(self)
         pipe = os.pipe()
+        os.mkfifo(self.path("fifo"))
+        fifo = os.open(self.path("fifo"), os.O_RDONLY | os.O_NONBLOCK)
         with open(self.file()) as file:
-            for fd in (file.fileno(), pipe[0], client.socket.fileno(), os.open("/", os.O_RDONLY),
+            for fd in (file.fileno(), pipe[0], fifo, os.open(self.path("fifo"), os.O_PATH), client.socket.fileno(), os.open("/", os.O_RDONLY),
                        os.open("/dev/zero", os.O_RDWR), make_object(size=0), make_object(allocate=False, seals=0)):
                 self.refuses(client, publish(), [fd])
         # What is not sealed is no file of the cache; and what is not all there would cost the holder pages.

@@ -150,6 +150,14 @@ class HugePages(CacheCase):
         # Elsewhere there is room.
         self.assertEqual([each["backend"] for each in self.load(parts[0])], ["hugetlb", "hugetlb", "memfd"])
 
+    def test_setup(self):
+        self.allow(0)
+        [done] = self.ask("setup", "--hugepages", "64M")["done"]
+        self.assertIn("32", done)
+        with open(self.file_of_limit) as file:
+            self.assertEqual(int(file.read()), 32)
+        self.ask("setup", "--hugepages")
+
     def test_unused_files_make_room(self):
         self.allow_more(5)
         old = self.file("old", size=8 * MIB)

@@ -25,7 +25,9 @@ class MountStore : public TemporaryDirectory {
     store_ = mount_store(directory_, geteuid());
   }
   void TearDown() override {
-    if (mounted_) EXPECT_EQ(umount(directory_.c_str()), 0);
+    if (mounted_) {
+      EXPECT_EQ(umount(directory_.c_str()), 0);
+    }
   }
 
   // A file without a name, as objects are made.

@@ -6,8 +6,9 @@ import json
 import os
 import pty
 import re
+import subprocess
 
-from cache_case import CacheCase, FAILED, USAGE, eventually, main
+from cache_case import CacheCase, FAILED, USAGE, main
 
 
 class Output(CacheCase):
@@ -84,9 +85,6 @@ class Output(CacheCase):
     def test_full_disk(self):
         self.load(self.file())
         with open("/dev/full", "w") as full:
-            process = self.start("ls")
-            process.communicate()
-            import subprocess
             done = subprocess.run([self.command, "ls"], env=self.environment, stdout=full, stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, FAILED)
         self.assertIn(b"standard output", done.stderr)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 
-from cache_case import (CacheCase, FAILED, MIB, NOBODY, NOT_CACHED, NOT_PERMITTED, eventually, main)
+from cache_case import CacheCase, FAILED, NOBODY, NOT_CACHED, NOT_PERMITTED, main
 
 
 class Rights(CacheCase):

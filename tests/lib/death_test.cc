@@ -112,7 +112,7 @@ TEST_P(Death, anywhere) {
   auto length = std::chrono::steady_clock::now() - started;
   auto microseconds =
       unsigned(std::chrono::duration_cast<std::chrono::microseconds>(length).count());
-  for (unsigned i = 0; i < (settings.slowness > 1 ? 20 : 60); i++) {
+  for (Rounds rounds(60); rounds.next();) {
     Child child([&] {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (;;)
@@ -129,7 +129,8 @@ TEST_P(Death, anywhere) {
 // Receives while senders die in the middle of it.
 TEST_P(Death, of_senders_at_any_time) {
   std::mt19937 random(std::random_device{}());
-  for (int i = 0; i < 30; i++) {
+  Rounds rounds(30);
+  for (int i = 0; rounds.next(); i++) {
     Sockets sockets(i % 2 ? SOCK_STREAM : SOCK_SEQPACKET);
     Child sender([&] {
       for (uint64_t seed = 0;; seed++) {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <functional>
@@ -31,7 +32,6 @@ constexpr bool sanitized = false;
 struct Settings {
   std::string directory;  // on morselfs; else empty
   std::string backend;    // only this one; or empty
-  unsigned slowness = 1;  // of the machine
 };
 extern Settings settings;
 
@@ -64,6 +64,18 @@ void fill(const Map& mapping, uint64_t seed);
 /// One word of each 4 KiB, and the last; of the first `bytes`, or of all.
 testing::AssertionResult has(const Map& mapping, uint64_t seed, uint64_t bytes = 0);
 testing::AssertionResult is_zero(const Map& mapping);
+
+/// Ends what is repeated at random: after so many rounds, or sooner on a slow machine.
+class Rounds {
+ public:
+  explicit Rounds(unsigned most) : left_(most) {}
+  bool next() { return left_-- > 0 && std::chrono::steady_clock::now() - started_ < limit; }
+
+ private:
+  static constexpr std::chrono::seconds limit{5};
+  unsigned left_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
 
 /// A connected pair; closed at the end.
 struct Sockets {

@@ -166,7 +166,8 @@ TEST_P(Garbage, at_random) {
                             memfd_create("empty", MFD_CLOEXEC),
                             make_source(1, 12345),
                             socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  for (int round = 0; round < 3000; round++) {
+  Rounds rounds(3000);
+  for (int round = 0; rounds.next(); round++) {
     Sockets sockets(below(2) ? SOCK_STREAM : SOCK_SEQPACKET);
     fcntl(sockets.end[1], F_SETFL, O_NONBLOCK);
     for (unsigned messages = 1 + below(3); messages > 0; messages--) {

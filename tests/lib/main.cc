@@ -90,8 +90,6 @@ void read_arguments(int argc, char** argv) {
     else if (settings.directory.empty())
       settings.directory = argument;
   }
-  if (const char* slowness = getenv("MORSELS_TEST_SLOWNESS"); slowness && *slowness)
-    settings.slowness = unsigned(std::max(1, atoi(slowness)));
   std::string filter = settings.backend.empty() ? "*" : "*/" + settings.backend;
   if (!only.empty()) filter = "*" + only + filter;
   testing::GTEST_FLAG(filter) = filter;

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -23,6 +24,19 @@ long faults() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_minflt;
+}
+
+// The number of KiB on a line of the mapping's entry in smaps.
+uint64_t in_smaps(const void* address, const std::string& key) {
+  char start[32];
+  snprintf(start, sizeof start, "%lx-", reinterpret_cast<unsigned long>(address));
+  std::ifstream file("/proc/self/smaps");
+  std::string line;
+  while (std::getline(file, line) && !line.starts_with(start)) {
+  }
+  while (std::getline(file, line))
+    if (line.starts_with(key)) return std::stoul(line.substr(key.size()));
+  return 0;
 }
 
 int in_use(const Object& object) { return morsel_in_use(object.get(), nullptr); }
@@ -187,12 +201,24 @@ TEST_P(Mappings, by_many_threads) {
   std::vector<std::jthread> threads;
   for (int i = 0; i < 4; i++)
     threads.emplace_back([&] {
-      for (int round = 0; round < 50; round++) {
+      Rounds rounds(50);
+      for (int round = 0; rounds.next(); round++) {
         Map mapping = map(object, round % 2 ? MORSEL_READ : MORSEL_READ_WRITE);
         EXPECT_TRUE(has(mapping, 1));
         EXPECT_EQ(morsel_in_use(object.get(), nullptr), 1);
       }
     });
+}
+
+// Even where shmem is not set to have any.
+TEST_P(Mappings, of_memfds_have_huge_pages) {
+  if (GetParam() != MORSEL_MEMFD) GTEST_SKIP() << "memfds only";
+  Object object = create(8 * mib);
+  Map mapping = map(object, MORSEL_READ);
+  morsel_touch(mapping.get());
+  uint64_t kib = in_smaps(at(mapping), "ShmemPmdMapped:");
+  if (kib == 0) GTEST_SKIP() << "this kernel gives shmem no huge pages";
+  EXPECT_EQ(kib, 8192U);
 }
 
 // The reason for it all: while somebody has the object mapped and touched, a new process is ready

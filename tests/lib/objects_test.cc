@@ -201,8 +201,10 @@ TEST_P(Objects, statistics_know_sizes_of_structures) {
   older.struct_size = offsetof(morsel_statistics, huge);
   ASSERT_EQ(morsel_stat(object.get(), &older, nullptr), 0);
   EXPECT_EQ(older.huge, UINT64_MAX);
-  older.struct_size = 0;
-  EXPECT_EQ(morsel_stat(object.get(), &older, nullptr), -EINVAL);
+  for (size_t size : {size_t(0), SIZE_MAX}) {
+    older.struct_size = size;
+    EXPECT_EQ(morsel_stat(object.get(), &older, nullptr), -EINVAL);
+  }
 }
 
 TEST_P(Objects, statistics_of_pages) {
@@ -230,6 +232,7 @@ TEST_P(Objects, bad_options) {
   EXPECT_EQ(create_error(UINT64_MAX, good), -EINVAL);
   EXPECT_EQ(create_error(uint64_t(INT64_MAX), good), -EINVAL);
   EXPECT_EQ(with([](auto& o) { o.struct_size = 0; }), -EINVAL);
+  EXPECT_EQ(with([](auto& o) { o.struct_size = SIZE_MAX; }), -EINVAL);
   EXPECT_EQ(with([](auto& o) { o.backend = morsel_backend(77); }), -EINVAL);
   EXPECT_EQ(with([](auto& o) { o.mode = 04755; }), -EINVAL);
   std::string longest(201, 'x');

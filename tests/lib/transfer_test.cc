@@ -138,6 +138,28 @@ TEST_P(Transfer, by_what_is_no_unix_socket) {
   close(tcp);
 }
 
+// He has what he was given, though the file's mode forbids him to open it.
+TEST_P(Transfer, to_another_user) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  Sockets sockets;
+  Object object = create(odd);
+  fill(map(object, MORSEL_READ_WRITE), 1);
+  Child child([&] {
+    if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)) return false;
+    Object received = receive(sockets.end[1]);
+    morsel_mapping* none = nullptr;
+    bool right = morsel_map(received.get(), MORSEL_READ_WRITE, &none, nullptr) == -EACCES &&
+                 morsel_in_use(received.get(), nullptr) == -EACCES;
+    Map mapping = map(received, MORSEL_READ);
+    send(received, sockets.end[1], MORSEL_READ);  // he may pass it on
+    return right && has(mapping, 1);
+  });
+  send(object, sockets.end[0], MORSEL_READ);
+  EXPECT_TRUE(child.ended_well());
+  EXPECT_TRUE(has(map(receive(sockets.end[0]), MORSEL_READ), 1));
+  EXPECT_EQ(morsel_in_use(object.get(), nullptr), 0);
+}
+
 // The sender of an object that is not sealed can cut it. That is said, and no surprise.
 TEST_P(Transfer, cut_by_the_sender) {
   Sockets sockets;

@@ -55,8 +55,11 @@ Status Objects::publish(const Request& request, Descriptor fd) {
   if (count() >= most_)
     return Error{-ENFILE, "the holder has " + std::to_string(most_) +
                               " objects, for more it needs a higher limit of open files"};
-  // An open file description of our own: that of the client has his flock.
-  auto own = reopen(fd.get(), MORSEL_READ);
+  auto theirs = adopt(std::move(fd));
+  if (!theirs) return theirs.error();
+  // An open file description of our own: that of the client has his flock. Now that we know what it
+  // is, opening it can't block.
+  auto own = reopen((*theirs)->fd.get(), MORSEL_READ);
   if (!own) return own.error();
   auto handle = adopt(std::move(*own));
   if (!handle) return handle.error();

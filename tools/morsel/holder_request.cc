@@ -96,7 +96,8 @@ Result<Request> parse_request(const std::string& text) {
   request.operation = operation->second;
   switch (request.operation) {
     case Operation::hello:
-      if (reader.number("version", std::numeric_limits<uint32_t>::max()) != holder_version)
+      if (reader.number("version", std::numeric_limits<uint32_t>::max()) != holder_version &&
+          reader.complaint().empty())
         return Error{-EPROTONOSUPPORT, "this holder speaks version " +
                                            std::to_string(holder_version) +
                                            "; `morsel holder --stop` makes room for another"};

@@ -56,7 +56,6 @@ int main(int argc, char** argv) {
   app.footer(footer);
   app.set_version_flag("--version", morsel_version());
   app.require_subcommand(1);
-  app.option_defaults()->always_capture_default();
   add_common_options(app, context);
   add_load(app, context);
   add_run(app, context);

@@ -29,6 +29,13 @@
 extern "C" {
 #endif
 
+/* A caller may pass any number, which in C++ only an enumeration with a base can hold. */
+#ifdef __cplusplus
+#define MORSEL_ENUM_BASE : unsigned int
+#else
+#define MORSEL_ENUM_BASE
+#endif
+
 #if defined(__GNUC__)
 #define MORSEL_API __attribute__((visibility("default")))
 #else
@@ -43,14 +50,14 @@ struct morsel_error {
   char text[508]; /* one sentence, no newline; terminated by 0 */
 };
 
-enum morsel_backend {
+enum morsel_backend MORSEL_ENUM_BASE {
   MORSEL_ANY = 0, /* the best one that works here: in the order below */
   MORSEL_MORSELFS = 1,
   MORSEL_HUGETLB = 2,
   MORSEL_MEMFD = 3,
 };
 
-enum morsel_access {
+enum morsel_access MORSEL_ENUM_BASE {
   MORSEL_READ = 1,
   MORSEL_READ_WRITE = 3,
 };
@@ -111,15 +118,17 @@ MORSEL_API void morsel_close(morsel_object* object);
 
 /*
  * From now on nobody can change the contents or the size, for ever. -EBUSY: somebody has it mapped
- * for writing, or a device or the kernel still writes to it. -EPERM: it is sealed already, or is a
- * tmpfs file and no memfd. This handle can only read from now on.
+ * for writing, or a device or the kernel still writes to it. -EPERM: it is sealed already, or a
+ * tmpfs file and no memfd; -EACCES: this handle is for reading. This handle can only read from now
+ * on.
  */
 MORSEL_API int morsel_seal(morsel_object* object, struct morsel_error* error);
 /* 1 or 0. */
 MORSEL_API int morsel_is_sealed(const morsel_object* object);
 /*
- * Grows (with zeros) or cuts. Mappings keep their length: what lies behind the new end gives
- * SIGBUS, what was added must be mapped anew. -EPERM: sealed or open for reading only.
+ * Grows (with zeros) or cuts. Mappings keep their length: what lies behind the new end's page gives
+ * SIGBUS, what was added must be mapped anew. -ENOSPC, -ENOMEM: it has the old size. -EPERM: sealed
+ * or open for reading only.
  */
 MORSEL_API int morsel_resize(morsel_object* object, uint64_t bytes, struct morsel_error* error);
 
@@ -129,8 +138,7 @@ MORSEL_API enum morsel_backend morsel_backend_of(const morsel_object* object);
 MORSEL_API int morsel_fd(const morsel_object* object);
 /*
  * Why this object's backend is not a better one, e.g. "morselfs: no mount; hugetlb: no free 2-MiB
- * pages".
- * "" if it is the best one, or was asked for by name. Lives as long as the handle.
+ * pages"; "" if it is the best one, or was asked for by name. Lives as long as the handle.
  */
 MORSEL_API const char* morsel_fallback(const morsel_object* object);
 
@@ -138,7 +146,7 @@ struct morsel_statistics {
   size_t struct_size;
   uint64_t bytes;       /* the size */
   uint64_t resident;    /* bytes of memory, without page tables */
-  uint64_t huge;        /* of these, in 2-MiB pages or leaves */
+  uint64_t huge;        /* of these, in 2-MiB pages or leaves; memfd: 0, the kernel doesn't tell */
   uint64_t table_bytes; /* page tables of the object (morselfs), else 0 */
   uint64_t mappings;    /* morselfs: mappings of it in all processes, else 0 */
 };

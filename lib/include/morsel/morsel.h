@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libmorsel: large memory objects that processes share, mapped in constant time where the machine can.
+ * libmorsel: large memory objects that processes share, mapped in constant time where the machine
+ * can.
  *
  * The stable C interface; morsel.hpp wraps it for C++20. A *morsel* is an object: so many bytes of
  * memory with an optional name. A *mapping* is the object in this process's address space. What an
@@ -11,12 +12,12 @@
  *             the holder process) keeps it mapped
  *   memfd     anonymous shared memory: always there, mapped page by page
  *
- * Conventions. Functions return 0 or a negative errno; `error`, where it is not NULL, then holds the
- * same number and a sentence that says what went wrong, where, why, and what to do. Nothing changes
- * on failure. Sizes and offsets are bytes. Different objects and mappings may be used by different
- * threads at the same time; one object or mapping by one thread at a time, unless a function says
- * otherwise. All descriptors are close-on-exec. Structures begin with their size, so that a program
- * that was built against an older header keeps working: set it to sizeof.
+ * Conventions. Functions return 0 or a negative errno; `error`, where it is not NULL, then holds
+ * the same number and a sentence that says what went wrong, where, why, and what to do. Nothing
+ * changes on failure. Sizes and offsets are bytes. Different objects and mappings may be used by
+ * different threads at the same time; one object or mapping by one thread at a time, unless a
+ * function says otherwise. All descriptors are close-on-exec. Structures begin with their size, so
+ * that a program that was built against an older header keeps working: set it to sizeof.
  */
 #ifndef MORSEL_H
 #define MORSEL_H
@@ -28,164 +29,187 @@
 extern "C" {
 #endif
 
+/* A caller may pass any number, which in C++ only an enumeration with a base can hold. */
+#ifdef __cplusplus
+#define MORSEL_ENUM_BASE : unsigned int
+#else
+#define MORSEL_ENUM_BASE
+#endif
+
 #if defined(__GNUC__)
 #define MORSEL_API __attribute__((visibility("default")))
 #else
 #define MORSEL_API
 #endif
 
-typedef struct morsel morsel;
+typedef struct morsel_object morsel_object;
 typedef struct morsel_mapping morsel_mapping;
 
 struct morsel_error {
-	int code;	/* a negative errno, or 0 */
-	char text[508]; /* one sentence, no newline; terminated by 0 */
+  int code;       /* a negative errno, or 0 */
+  char text[508]; /* one sentence, no newline; terminated by 0 */
 };
 
-enum morsel_backend {
-	MORSEL_ANY = 0, /* the best one that works here: in the order below */
-	MORSEL_MORSELFS = 1,
-	MORSEL_HUGETLB = 2,
-	MORSEL_MEMFD = 3,
+enum morsel_backend MORSEL_ENUM_BASE {
+  MORSEL_ANY = 0, /* the best one that works here: in the order below */
+  MORSEL_MORSELFS = 1,
+  MORSEL_HUGETLB = 2,
+  MORSEL_MEMFD = 3,
 };
 
-enum morsel_access {
-	MORSEL_READ = 1,
-	MORSEL_READ_WRITE = 3,
+enum morsel_access MORSEL_ENUM_BASE {
+  MORSEL_READ = 1,
+  MORSEL_READ_WRITE = 3,
 };
 
 /* "morselfs", "hugetlb", "memfd"; "any" for MORSEL_ANY; NULL for no backend. */
-MORSEL_API const char *morsel_backend_name(enum morsel_backend backend);
+MORSEL_API const char* morsel_backend_name(enum morsel_backend backend);
 /* The backend of that name; -EINVAL for no such one. */
-MORSEL_API int morsel_backend_parse(const char *name, struct morsel_error *error);
+MORSEL_API int morsel_backend_parse(const char* name, struct morsel_error* error);
 /*
- * 0 if an object of `bytes` can be made with this backend here and now; else why not, in `error`. Other
- * processes can take the memory meanwhile: only morsel_create() is sure.
+ * 0 if an object of `bytes` can be made with this backend here and now; else why not, in `error`.
+ * Other processes can take the memory meanwhile: only morsel_create() is sure.
  */
 MORSEL_API int morsel_backend_probe(enum morsel_backend backend, uint64_t bytes,
-				    struct morsel_error *error);
+                                    struct morsel_error* error);
 /* "1.0.0" */
-MORSEL_API const char *morsel_version(void);
+MORSEL_API const char* morsel_version(void);
 
 /* --- objects -------------------------------------------------------------------------------- */
 
 struct morsel_options {
-	size_t struct_size;
-	/* The backend that is asked for; with MORSEL_ANY see morsel_fallback(). */
-	enum morsel_backend backend;
-	/* NULL: unnamed, gone with its last descriptor and mapping. Else 1 to 200 bytes, no '/', no leading '.'. */
-	const char *name;
-	/* Permission bits of a named object, as of a file; 0 means 0600. */
-	unsigned mode;
-	/* morselfs: the mount, or a directory on one; NULL: the first that may be written to. */
-	const char *directory;
+  size_t struct_size;
+  /* The backend that is asked for; with MORSEL_ANY see morsel_fallback(). */
+  enum morsel_backend backend;
+  /* NULL: unnamed, gone with its last descriptor and mapping. Else 1 to 200 bytes, no '/', no
+   * leading '.'. */
+  const char* name;
+  /* Permission bits of a named object, as of a file; 0 means 0600. */
+  unsigned mode;
+  /* morselfs: the mount, or a directory on one; NULL: the first that may be written to. */
+  const char* directory;
 };
 
 /*
  * Makes an object of `bytes` (at least 1), all zero. All its memory is there when this returns: no
- * SIGBUS later for want of it. -ENOSPC, -ENOMEM: not enough; -EEXIST: the name is taken; -EOPNOTSUPP:
- * this machine can't do the backend that was asked for. `options` may be NULL.
+ * SIGBUS later for want of it. It may become larger: hugetlb rounds up to 2 MiB, and morsel_bytes()
+ * says so. -ENOSPC, -ENOMEM: not enough; -EEXIST: the name is taken; -EOPNOTSUPP: this machine
+ * can't do the backend that was asked for. `options` may be NULL.
  */
-MORSEL_API int morsel_create(uint64_t bytes, const struct morsel_options *options, morsel **object,
-			     struct morsel_error *error);
+MORSEL_API int morsel_create(uint64_t bytes, const struct morsel_options* options,
+                             morsel_object** object, struct morsel_error* error);
 /*
- * The named object, for reading or for both. -ENOENT: there is none; -EACCES: not for this user; -EPERM:
- * it is sealed and MORSEL_READ_WRITE was asked for. Looks among the objects of this user first, then
- * among those of the system.
+ * The named object, for reading or for both. -ENOENT: there is none; -EACCES: not for this user;
+ * -EPERM: it is sealed and MORSEL_READ_WRITE was asked for. Looks among the objects of this user
+ * first, then among those of the system.
  */
-MORSEL_API int morsel_open(const char *name, enum morsel_access access, morsel **object,
-			   struct morsel_error *error);
+MORSEL_API int morsel_open(const char* name, enum morsel_access access, morsel_object** object,
+                           struct morsel_error* error);
 /*
- * An object from a descriptor of one, which is duplicated: a file on morselfs, a hugetlb or a shmem
- * memfd. -EINVAL: it is none of these.
+ * An object from a descriptor of one, which is duplicated: a file on morselfs, on hugetlbfs (of
+ * 2-MiB pages) or on tmpfs; memfds are of the latter two. It has the descriptor's rights. -EINVAL:
+ * it is none of these, or empty, or not open for reading.
  */
-MORSEL_API int morsel_from_fd(int fd, morsel **object, struct morsel_error *error);
+MORSEL_API int morsel_from_fd(int fd, morsel_object** object, struct morsel_error* error);
 /* Takes the name away; the object lives until nobody has it open or mapped. */
-MORSEL_API int morsel_remove(const char *name, struct morsel_error *error);
+MORSEL_API int morsel_remove(const char* name, struct morsel_error* error);
 /* Drops this handle; NULL is allowed. Mappings stay. */
-MORSEL_API void morsel_close(morsel *object);
+MORSEL_API void morsel_close(morsel_object* object);
 
 /*
- * From now on nobody can change the contents or the size, for ever. -EBUSY: somebody has it mapped for
- * writing, or a device or the kernel still writes to it. This handle can only read from now on.
+ * From now on nobody can change the contents or the size, for ever. -EBUSY: somebody has it mapped
+ * for writing, or a device or the kernel still writes to it. -EPERM: it is sealed already, or a
+ * tmpfs file and no memfd; -EACCES: this handle is for reading. This handle can only read from now
+ * on.
  */
-MORSEL_API int morsel_seal(morsel *object, struct morsel_error *error);
+MORSEL_API int morsel_seal(morsel_object* object, struct morsel_error* error);
 /* 1 or 0. */
-MORSEL_API int morsel_is_sealed(const morsel *object);
+MORSEL_API int morsel_is_sealed(const morsel_object* object);
 /*
- * Grows (with zeros) or cuts. Mappings keep their length: what lies behind the new end gives SIGBUS, what
- * was added must be mapped anew. -EPERM: sealed or open for reading only.
+ * Grows (with zeros) or cuts. Mappings keep their length: what lies behind the new end's page gives
+ * SIGBUS, what was added must be mapped anew. -ENOSPC, -ENOMEM: it has the old size. -EPERM: sealed
+ * or open for reading only.
  */
-MORSEL_API int morsel_resize(morsel *object, uint64_t bytes, struct morsel_error *error);
+MORSEL_API int morsel_resize(morsel_object* object, uint64_t bytes, struct morsel_error* error);
 
-MORSEL_API uint64_t morsel_bytes(const morsel *object);
-MORSEL_API enum morsel_backend morsel_backend_of(const morsel *object);
+MORSEL_API uint64_t morsel_bytes(const morsel_object* object);
+MORSEL_API enum morsel_backend morsel_backend_of(const morsel_object* object);
 /* The object's own descriptor: don't close it. */
-MORSEL_API int morsel_fd(const morsel *object);
+MORSEL_API int morsel_fd(const morsel_object* object);
 /*
- * Why this object's backend is not a better one, e.g. "morselfs: no mount; hugetlb: no free 2-MiB pages".
- * "" if it is the best one, or was asked for by name. Lives as long as the handle.
+ * Why this object's backend is not a better one, e.g. "morselfs: no mount; hugetlb: no free 2-MiB
+ * pages"; "" if it is the best one, or was asked for by name. Lives as long as the handle.
  */
-MORSEL_API const char *morsel_fallback(const morsel *object);
+MORSEL_API const char* morsel_fallback(const morsel_object* object);
 
 struct morsel_statistics {
-	size_t struct_size;
-	uint64_t bytes;	      /* the size */
-	uint64_t resident;    /* bytes of memory, without page tables */
-	uint64_t huge;	      /* of these, in 2-MiB pages or leaves */
-	uint64_t table_bytes; /* page tables of the object (morselfs), else 0 */
-	uint64_t mappings;    /* morselfs: mappings of it in all processes, else 0 */
+  size_t struct_size;
+  uint64_t bytes;       /* the size */
+  uint64_t resident;    /* bytes of memory, without page tables */
+  uint64_t huge;        /* of these, in 2-MiB pages or leaves; memfd: 0, the kernel doesn't tell */
+  uint64_t table_bytes; /* page tables of the object (morselfs), else 0 */
+  uint64_t mappings;    /* morselfs: mappings of it in all processes, else 0 */
 };
-MORSEL_API int morsel_stat(const morsel *object, struct morsel_statistics *statistics,
-			   struct morsel_error *error);
+MORSEL_API int morsel_stat(const morsel_object* object, struct morsel_statistics* statistics,
+                           struct morsel_error* error);
 
 /* --- mappings ------------------------------------------------------------------------------- */
 
 /*
- * Maps the whole object, MAP_SHARED, at an address that is aligned as the backend wants it (whole slots), so
- * that it takes as few entries as possible. -EACCES: MORSEL_READ_WRITE of an object that is open for reading.
- * The mapping outlives the handle, and counts as a use of the object (morsel_in_use()).
+ * Maps the whole object, MAP_SHARED, at an address that is aligned as the backend wants it (whole
+ * slots), so that it takes as few entries as possible. -EACCES: MORSEL_READ_WRITE of an object that
+ * is open for reading; -EPERM: of one that is sealed. The mapping outlives the handle, and counts
+ * as a use of the object (morsel_in_use()).
  */
-MORSEL_API int morsel_map(const morsel *object, enum morsel_access access, morsel_mapping **mapping,
-			  struct morsel_error *error);
-MORSEL_API void *morsel_address(const morsel_mapping *mapping);
+MORSEL_API int morsel_map(const morsel_object* object, enum morsel_access access,
+                          morsel_mapping** mapping, struct morsel_error* error);
+MORSEL_API void* morsel_address(const morsel_mapping* mapping);
 /* The object's size when it was mapped. */
-MORSEL_API uint64_t morsel_mapped_bytes(const morsel_mapping *mapping);
+MORSEL_API uint64_t morsel_mapped_bytes(const morsel_mapping* mapping);
 /*
- * Touches what has to be touched once so that no later access faults (morselfs, shared hugetlb tables: once per
- * GiB at most; else once per page). Not needed; for who wants the cost now.
+ * Touches what has to be touched once so that no later access faults (morselfs, shared hugetlb
+ * tables: once per GiB at most; else once per page). Not needed; for who wants the cost now.
  */
-MORSEL_API void morsel_touch(const morsel_mapping *mapping);
+MORSEL_API void morsel_touch(const morsel_mapping* mapping);
 /* NULL is allowed. */
-MORSEL_API void morsel_unmap(morsel_mapping *mapping);
-/* 1 if another handle or mapping of the object is held anywhere on this machine, 0 if not. */
-MORSEL_API int morsel_in_use(const morsel *object, struct morsel_error *error);
+MORSEL_API void morsel_unmap(morsel_mapping* mapping);
+/*
+ * 1 if the object is mapped by morsel_map() anywhere on this machine, by this process too (on
+ * morselfs: mapped by anybody, in whatever way), 0 if not. -EACCES: its mode forbids to look.
+ */
+MORSEL_API int morsel_in_use(const morsel_object* object, struct morsel_error* error);
 
 /* --- between processes ------------------------------------------------------------------------ */
 
 /*
- * Sends the object over a connected Unix socket (stream or seqpacket), for MORSEL_READ or with all rights
- * that this handle has. The receiver's rights are its own descriptor's. -EPIPE: nobody is there any more.
+ * Sends the object over a connected Unix socket (stream or seqpacket), for MORSEL_READ or with all
+ * rights that this handle has. The receiver's rights are its own descriptor's; but a process of the
+ * same user can open the file behind it anew, and only a seal is for ever. -EPIPE: nobody is there
+ * any more.
  */
-MORSEL_API int morsel_send(const morsel *object, int socket, enum morsel_access access,
-			   struct morsel_error *error);
+MORSEL_API int morsel_send(const morsel_object* object, int socket, enum morsel_access access,
+                           struct morsel_error* error);
 /*
- * -EPIPE: the other end is closed; -EBADMSG: what came is no morsel (it was taken off the socket, and its
- * descriptors are closed); -EAGAIN on a non-blocking socket.
+ * -EPIPE: the other end is closed; -EBADMSG: what came is no morsel (it was taken off the socket,
+ * and its descriptors are closed); -EAGAIN on a non-blocking socket. Unless the object is sealed
+ * (morsel_is_sealed()), the sender can still change it, and cut it: then accesses behind the new
+ * end give SIGBUS. Who does not trust the sender takes sealed objects only.
  */
-MORSEL_API int morsel_receive(int socket, morsel **object, struct morsel_error *error);
+MORSEL_API int morsel_receive(int socket, morsel_object** object, struct morsel_error* error);
 
 /* --- contents --------------------------------------------------------------------------------- */
 
-/* Called now and then from the calling thread; a value other than 0 ends the work with -ECANCELED. */
-typedef int (*morsel_progress)(uint64_t done, uint64_t total, void *context);
+/* Called now and then from the calling thread; a value other than 0 ends the work with -ECANCELED.
+ */
+typedef int (*morsel_progress)(uint64_t done, uint64_t total, void* context);
 
 /*
- * Copies `bytes` from `source` at `offset` to the start of the object, with several threads. -ENODATA: the
- * source ended early; -EIO and the like: reading failed (the sentence says where).
+ * Copies `bytes` from `source` at `offset` to the start of the object, with several threads.
+ * -ENODATA: the source ended early; -ESTALE: it was changed meanwhile; -EIO and the like: reading
+ * failed (the sentence says where). After a failure the object has part of the contents.
  */
-MORSEL_API int morsel_populate(morsel *object, int source, uint64_t offset, uint64_t bytes,
-			       morsel_progress progress, void *context, struct morsel_error *error);
+MORSEL_API int morsel_populate(morsel_object* object, int source, uint64_t offset, uint64_t bytes,
+                               morsel_progress progress, void* context, struct morsel_error* error);
 
 #ifdef __cplusplus
 }

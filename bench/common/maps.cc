@@ -45,7 +45,10 @@ MappedFile mapped_of(const std::string& path) {
   if (::stat(path.c_str(), &st) != 0) throw std::system_error(errno, std::generic_category(), path);
   MappedFile mapped;
   for_each_vma([&](const Vma& vma) {
-    if (vma.shared == 's' && vma.inode != 0) mapped.shared_bytes += vma.end - vma.start;
+    if (vma.shared == 's' && vma.inode != 0) {
+      mapped.shared_bytes += vma.end - vma.start;
+      mapped.shared_names.insert(vma.name);
+    }
     if (vma.inode != st.st_ino || vma.dev_major != major(st.st_dev) ||
         vma.dev_minor != minor(st.st_dev))
       return;

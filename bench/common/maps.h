@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 namespace morsel::bench {
@@ -10,7 +11,9 @@ namespace morsel::bench {
 struct MappedFile {
   uint64_t bytes = 0;
   unsigned vmas = 0;
-  uint64_t shared_bytes = 0;  ///< of all shared mappings of files, whichever file it is
+  /// All shared mappings of files, whichever files these are.
+  uint64_t shared_bytes = 0;
+  std::set<std::string> shared_names;
 };
 
 /// Sum over the lines of /proc/self/maps that show this device and inode: names may differ

@@ -36,8 +36,10 @@ long faults() {
 /// The mapping as it is now. Opens the file anew: llama.cpp has closed it.
 Json look(const std::string& model) {
   const MappedFile mapped = mapped_of(model);
-  Json json{
-      {"mapped_bytes", mapped.bytes}, {"vmas", mapped.vmas}, {"shared_bytes", mapped.shared_bytes}};
+  Json json{{"mapped_bytes", mapped.bytes},
+            {"vmas", mapped.vmas},
+            {"shared_bytes", mapped.shared_bytes},
+            {"shared_names", mapped.shared_names}};
   const int fd = ::open(model.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw std::runtime_error("cannot open " + model);
   if (const auto info = query_info(fd)) json["info"] = to_json(*info);

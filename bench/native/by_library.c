@@ -28,7 +28,7 @@ void way_hold(const char* source) {
   snprintf(name, sizeof name, "bench-%d", getpid());
   const struct morsel_options options = {
       .struct_size = sizeof options, .backend = MORSEL_HUGETLB, .name = name};
-  morsel* object = NULL;
+  morsel_object* object = NULL;
   check(morsel_create((uint64_t)st.st_size, &options, &object, &error), "morsel_create");
   check(morsel_populate(object, in, 0, (uint64_t)st.st_size, NULL, NULL, &error),
         "morsel_populate");
@@ -42,7 +42,7 @@ void way_drop(void) { check(morsel_remove(name, &error), "morsel_remove"); }
 
 void way_map(const char* object, uint64_t bytes, struct way_mapping* mapping) {
   (void)bytes; /* the object knows */
-  morsel* opened = NULL;
+  morsel_object* opened = NULL;
   morsel_mapping* mapped = NULL;
   check(morsel_open(object, MORSEL_READ, &opened, &error), "morsel_open");
   check(morsel_map(opened, MORSEL_READ, &mapped, &error), "morsel_map");
@@ -55,7 +55,7 @@ void way_map(const char* object, uint64_t bytes, struct way_mapping* mapping) {
 
 void way_warm(void) {
   const struct morsel_options options = {.struct_size = sizeof options, .backend = MORSEL_MEMFD};
-  morsel* object = NULL;
+  morsel_object* object = NULL;
   morsel_mapping* mapped = NULL;
   if (morsel_open("bench-none", MORSEL_READ, &object, &error) == 0) morsel_close(object);
   check(morsel_create(4096, &options, &object, &error), "morsel_create");

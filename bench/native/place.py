@@ -105,20 +105,19 @@ def compact_memory() -> None:
 
 
 @contextmanager
-def holding(*command, **more):
+def holding(*command):
     """A process that keeps something until its stdin ends; gives the first line that it prints."""
-    process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
-    try:
-        line = process.stdout.readline().strip()
-        if not line:
-            raise RuntimeError(f"{Path(command[0]).name}: {process.stderr.read().strip()}")
-        yield line
-    finally:
-        with uninterrupted():
-            process.stdin.close()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    with subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            line = process.stdout.readline().strip()
+            if not line:
+                raise RuntimeError(f"{Path(command[0]).name}: {process.stderr.read().strip()}")
+            yield line
+        finally:
+            with uninterrupted():
+                process.stdin.close()
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()

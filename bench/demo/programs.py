@@ -11,7 +11,8 @@ def call(*command) -> None:
     subprocess.run([os.fspath(part) for part in command], check=True)
 
 
-NATIVE = ["map-bench-dynamic", "share-bench-hand", "share-bench-library", "morsel", "morsel-preload"]
+NATIVE = ["map-bench-dynamic", "share-bench-hand", "share-bench-library", "morsel",
+          "morsel-preload"]
 
 
 def build(llama: bool, native: bool = False) -> None:

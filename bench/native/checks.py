@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the native figures must be, and whether they are."""
 
-from statistics import median
-
 from checks import Check, worst
 from native.figures import (BASELINE, COPY, LLAMA, LOAD, NODE, SHARDS, SYSTEMS, Figures, spread)
 from sizes import FULL_BYTES, human_bytes, human_ratio, human_us
@@ -141,6 +139,11 @@ def same_tokens(figures: Figures) -> list:
     return checks
 
 
+def files(row: dict) -> list:
+    """Of what was mapped, the models themselves."""
+    return [name for name in row["shared_names"] if name.endswith(".gguf")]
+
+
 def replaced(figures: Figures) -> list:
     """The files themselves are not mapped under `morsel run`, and without it they are."""
     wrong = []
@@ -148,9 +151,9 @@ def replaced(figures: Figures) -> list:
         plain, mine = figures.program("ext4", program), figures.program("morsel-run", program)
         if not plain or not mine:
             wrong.append(f"{program}: not measured")
-        elif any(name.endswith(".gguf") for name in mine["shared_names"]) or not mine["shared_names"]:
+        elif files(mine) or not mine["shared_names"]:
             wrong.append(f"{program}: {mine['shared_names']}")
-        elif not any(name.endswith(".gguf") for name in plain["shared_names"]):
+        elif not files(plain):
             wrong.append(f"{program}, plain: {plain['shared_names']}")
     left = [row["system"] for row in figures.programs()
             if row["system"] in UNLOADING and row["left_mapped"]]

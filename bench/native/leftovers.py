@@ -23,10 +23,10 @@ def state() -> dict:
 
 def our_processes() -> list:
     """Those that were started with the run's own folder in their environment, this one excepted."""
-    names = []
+    mark, names = PREFIX.encode(), []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if PREFIX.encode() in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
+            if mark in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
                 names.append(f"{folder.name} {(folder / 'comm').read_text().strip()}")
         except OSError:
             pass  # of another user, or gone

@@ -79,8 +79,8 @@ def seconds_of(*command) -> float:
 
 
 def copies(figures: Figures, systems: dict, model: Model, rounds: int) -> None:
-    """`systems`: a name, the command that copies, and the one that takes the copy away. In turns, so
-    that what else the machine does meets all of them."""
+    """`systems`: a name, the command that copies, and the one that takes the copy away. In turns,
+    so that what else the machine does meets all of them."""
     times = {name: [] for name in systems}
     for _ in range(rounds):
         for name, (copy, remove) in systems.items():

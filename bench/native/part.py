@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The native part of make demo: all systems that need no module, one after the other, on the machine as
-it is. One copy of the model is in memory at a time, beside the page cache."""
+"""The native part of make demo: all systems that need no module, one after the other, on the
+machine as it is. One copy of the model is in memory at a time, beside the page cache."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from native.measure import (MAP_BENCH_DYNAMIC, UNDER_RUN, Model, copies, describ
                             llama_command, llama_row, mapping_row, node_command, program_row,
                             run_once, sum_of)
 from native.place import Skip, compact_memory, holding, mounted
-from paths import DEMO, MAKE_MODEL, MAP_BENCH, PROGRAMS, TOOLS, VOCABULARY
+from paths import DEMO, MAKE_MODEL, PROGRAMS, TOOLS, VOCABULARY
 from sizes import GIB, MIB, human_bytes
 
 HERE = DEMO / "native"
@@ -131,9 +131,7 @@ class Part:
     def programs(self) -> None:
         """Node, and a model in three files: the same tokens with and without."""
         whole = self.small
-        shards = whole.with_name("shards.gguf")
-        model.run_quietly(MAKE_MODEL, shards, "--vocabulary", VOCABULARY, "--shape", "small", "--seed",
-                          model.SEED, "--shards", 3)
+        write_small(whole.with_name("shards.gguf"), "--shards", 3)
         files = sorted(whole.parent.glob("shards-*.gguf"))
         size = whole.stat().st_size
         node, llama = node_command(whole, 8), llama_command(files[0], 8)
@@ -163,11 +161,15 @@ class Part:
         self.attempt("ext4-4k", self.ext4_4k)
 
 
+def write_small(path: Path, *options) -> None:
+    model.run_quietly(MAKE_MODEL, path, "--vocabulary", VOCABULARY, "--shape", "small", "--seed",
+                      model.SEED, *options)
+
+
 def make_models(folder: Path, blocks: int) -> tuple:
     path, small = folder / "model.gguf", folder / "small.gguf"
     model.write(path, blocks)
-    model.run_quietly(MAKE_MODEL, small, "--vocabulary", VOCABULARY, "--shape", "small", "--seed",
-                      model.SEED)
+    write_small(small)
     os.sync()  # or the disk is written while we measure
     return Model(path, path.stat().st_size, sum_of(path)), small
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the native part changes on this machine for a time. Each of these puts it back, whatever happens."""
+"""What the native part changes on this machine for a time. Each of these puts it back, whatever
+happens."""
 
 import os
 import signal
@@ -52,7 +53,7 @@ def environment(**values):
 
 @contextmanager
 def temporary_folder():
-    """For mount points and the holder's socket: not in build/, whose path may be too long for one."""
+    """For mount points and the holder's socket, for which a path in build/ may be too long."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         yield folder
@@ -75,12 +76,13 @@ def unmount(folder: Path) -> None:
 def mounted(folder: Path, kind: str, options: str):
     need_root(f"mount {kind}")
     folder.mkdir(exist_ok=True)
-    run_quietly("mount", "-t", kind, "-o", options, "morsels-native", folder)
     try:
+        run_quietly("mount", "-t", kind, "-o", options, "morsels-native", folder)
         yield folder
     finally:
         with uninterrupted():
-            unmount(folder)
+            if folder.is_mount():  # an interrupted mount(8) may have done it, or not
+                unmount(folder)
             folder.rmdir()
 
 

@@ -14,9 +14,9 @@ WRITTEN = "build/demo/native.json, build/demo/native-environment.json"
 def show(llama: bool) -> bool:
     """Is the verdict green?"""
     figures = read(DEMO)
-    print("\nOn this machine as it is. Ready: from open() until no access faults any more, median of "
-          f"fresh processes. Baseline:\n{tables.DESCRIPTIONS[BASELINE]}, the faster of MAP_POPULATE "
-          "and one read per page.\n")
+    print("\nOn this machine as it is. Ready: from open() until no access faults any more, median "
+          f"of fresh processes. Baseline:\n{tables.DESCRIPTIONS[BASELINE]}, the faster of "
+          "MAP_POPULATE and one read per page.\n")
     for table in tables.all_tables(figures):
         print(text.as_text(table) + "\n")
     for system, reason in figures.skipped.items():

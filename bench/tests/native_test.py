@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The native part: its verdict on figures that hold and on each that does not, and that it puts back what
-it changes."""
+"""The native part: its verdict on figures that hold and on each that does not, and that it puts
+back what it changes."""
 
 import json
 import os

@@ -20,7 +20,7 @@ help: ## this text
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 .PHONY: demo
-demo: ## maps a 6.82-GiB model in a VM, beside ext4, tmpfs and hugetlbfs; prints a table
+demo: ## maps a 6.82-GiB model, natively and in a VM, beside ext4, tmpfs and hugetlbfs; runs llama.cpp
 	@scripts/install-packages build vm demo
 	@bench/demo/run
 

@@ -12,5 +12,6 @@ PROGRAMS = BUILD / "release" / "bench"
 MAKE_MODEL = PROGRAMS / "gguf" / "make-model"
 MAP_BENCH = PROGRAMS / "mapping" / "map-bench"
 LLAMA_LOAD = PROGRAMS / "llama" / "llama-load"
+TOOLS = BUILD / "release" / "tools" / "morsel"
 
 VOCABULARY = LLAMA / "src" / "models" / "ggml-vocab-llama-spm.gguf"

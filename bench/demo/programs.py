@@ -11,9 +11,14 @@ def call(*command) -> None:
     subprocess.run([os.fspath(part) for part in command], check=True)
 
 
-def build(llama: bool) -> None:
+NATIVE = ["map-bench-dynamic", "share-bench-hand", "share-bench-library", "morsel",
+          "morsel-preload"]
+
+
+def build(llama: bool, native: bool = False) -> None:
     call(TOP / "bench/llama/fetch")  # always: the vocabulary comes from there
-    targets = ["make-model", "map-bench", *(["llama-load"] if llama else [])]
+    targets = ["make-model", "map-bench", *(["llama-load"] if llama else []),
+               *(NATIVE if native else [])]
     BUILD.mkdir(exist_ok=True)
     log = BUILD / "bench-build.log"
     with open(log, "w") as file:

@@ -5,7 +5,6 @@ import os
 import sys
 
 import tables
-from checks import all_checks
 from results import BASELINE, Results
 from sizes import FULL_BYTES, human_bytes
 
@@ -16,9 +15,8 @@ def colour(text: str, code: str) -> str:
     return f"\033[{code}m{text}\033[0m"
 
 
-def where(results: Results, emulated: bool) -> str:
+def where(environment: dict, emulated: bool) -> str:
     """One line about the machine, for below a table."""
-    environment = results.environment
     machine = (f"Linux {environment.get('kernel', '?')}, {environment.get('cpus', '?')} CPUs, "
                f"{human_bytes(int(environment.get('memory_kib', 0)) * 1024)}")
     if emulated:
@@ -41,11 +39,10 @@ def print_tables(results: Results, emulated: bool) -> None:
     if full < FULL_BYTES:
         print(f"  The largest file is {human_bytes(full)} and not {human_bytes(FULL_BYTES)}: that "
               "was asked for, or memory or disk are short. Ratios are smaller with it.")
-    print("  " + where(results, emulated))
+    print("  " + where(results.environment, emulated))
 
 
-def print_verdict(results: Results) -> bool:
-    checks = all_checks(results)
+def print_verdict(checks: list) -> bool:
     print("\nVerdict")
     for check in checks:
         mark = colour("ok  ", "32") if check.ok else colour("MISS", "31;1")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "layout.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string_view>
@@ -12,6 +13,8 @@ using gguf::Value;
 
 class HeaderWriter {
  public:
+  void key(std::string_view name, uint16_t value) { typed(name, Value::u16, value); }
+  void key(std::string_view name, int32_t value) { typed(name, Value::i32, value); }
   void key(std::string_view name, uint32_t value) { typed(name, Value::u32, value); }
   void key(std::string_view name, float value) { typed(name, Value::f32, value); }
   void key(std::string_view name, bool value) { typed(name, Value::boolean, value); }
@@ -75,16 +78,25 @@ class HeaderWriter {
   uint64_t keys_ = 0;
 };
 
+/// Puts the tensors one behind the other; returns where the last one ends.
+uint64_t place(std::vector<TensorPlan>& tensors) {
+  uint64_t end = 0;
+  for (auto& tensor : tensors) {
+    tensor.offset = gguf::align(end);
+    end = tensor.offset + tensor.bytes;
+  }
+  return end;
+}
+
 std::vector<TensorPlan> plan_tensors(const Shape& shape) {
   std::vector<TensorPlan> tensors;
-  uint64_t offset = 0;
   const auto add = [&](std::string name, gguf::Tensor type, uint64_t columns, uint64_t rows) {
     const uint64_t weights = columns * rows;
     const uint64_t bytes = type == gguf::Tensor::f32
                                ? weights * sizeof(float)
                                : weights / gguf::q8_0_weights * gguf::q8_0_bytes;
-    tensors.push_back({std::move(name), type, columns, rows, offset, bytes});
-    offset = gguf::align(offset + bytes);
+    const auto number = static_cast<uint32_t>(tensors.size());
+    tensors.push_back({std::move(name), number, type, columns, rows, 0, bytes});
   };
   const auto matrix = [&](std::string name, uint64_t columns, uint64_t rows) {
     add(std::move(name), gguf::Tensor::q8_0, columns, rows);
@@ -138,10 +150,13 @@ void write_keys(HeaderWriter& out, const Shape& shape, const Vocabulary& vocabul
   out.key("tokenizer.ggml.add_bos_token", true);
 }
 
-std::string make_header(const Shape& shape, const Vocabulary& vocabulary,
-                        const std::vector<TensorPlan>& tensors, uint64_t padding) {
-  HeaderWriter keys;
-  write_keys(keys, shape, vocabulary, padding);
+void write_split_keys(HeaderWriter& out, uint16_t number, uint16_t count, size_t tensors) {
+  out.key("split.no", number);
+  out.key("split.count", count);
+  out.key("split.tensors.count", static_cast<int32_t>(tensors));
+}
+
+std::string make_header(const HeaderWriter& keys, const std::vector<TensorPlan>& tensors) {
   HeaderWriter header;
   header.number(gguf::version);
   header.number<uint64_t>(tensors.size());
@@ -156,24 +171,62 @@ std::string make_header(const Shape& shape, const Vocabulary& vocabulary,
   return bytes;
 }
 
+void finish(Layout& layout, uint64_t data_bytes) {
+  layout.header.resize(gguf::align(layout.header.size()), '\0');
+  layout.file_bytes = layout.header.size() + data_bytes;
+}
+
 }  // namespace
 
 Layout plan_layout(const Shape& shape, Vocabulary vocabulary) {
   vocabulary.resize(shape.vocabulary);
   Layout layout;
   layout.tensors = plan_tensors(shape);
-  const uint64_t data = layout.tensors.back().offset + layout.tensors.back().bytes;
+  const uint64_t data = place(layout.tensors);
+  const auto header = [&](uint64_t padding) {
+    HeaderWriter keys;
+    write_keys(keys, shape, vocabulary, padding);
+    return make_header(keys, layout.tensors);
+  };
 
-  layout.header = make_header(shape, vocabulary, layout.tensors, 0);
+  layout.header = header(0);
   if (shape.file_bytes != 0) {
     const uint64_t start = shape.file_bytes - data;
     if (shape.file_bytes < data + layout.header.size() || start != gguf::align(start))
       throw std::runtime_error("the metadata does not fit the size that the shape asks for");
-    layout.header = make_header(shape, vocabulary, layout.tensors, start - layout.header.size());
+    layout.header = header(start - layout.header.size());
   }
-  layout.header.resize(gguf::align(layout.header.size()), '\0');
-  layout.file_bytes = layout.header.size() + data;
+  finish(layout, data);
   return layout;
+}
+
+std::vector<Layout> plan_shards(const Shape& shape, Vocabulary vocabulary, uint16_t count) {
+  vocabulary.resize(shape.vocabulary);
+  std::vector<TensorPlan> all = plan_tensors(shape);
+  if (count == 0 || count > all.size())
+    throw std::runtime_error("a model of " + std::to_string(all.size()) +
+                             " tensors cannot be split into " + std::to_string(count) + " files");
+  const uint64_t bytes = place(all);
+
+  std::vector<Layout> shards(count);
+  uint64_t file = 0;
+  for (size_t i = 0; i < all.size(); ++i) {
+    // By where the tensor begins; but each file has at least one, the last ones too.
+    const uint64_t by_offset = all[i].offset * count / bytes;
+    const uint64_t by_number = count - std::min<uint64_t>(count, all.size() - i);
+    file = std::min(std::max(by_offset, by_number), i == 0 ? 0 : file + 1);
+    shards[file].tensors.push_back(all[i]);
+  }
+  for (uint16_t number = 0; number < count; ++number) {
+    Layout& shard = shards[number];
+    const uint64_t data = place(shard.tensors);
+    HeaderWriter keys;
+    if (number == 0) write_keys(keys, shape, vocabulary, 0);
+    write_split_keys(keys, number, count, all.size());
+    shard.header = make_header(keys, shard.tensors);
+    finish(shard, data);
+  }
+  return shards;
 }
 
 }  // namespace morsel::bench

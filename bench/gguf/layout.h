@@ -14,6 +14,7 @@ namespace morsel::bench {
 
 struct TensorPlan {
   std::string name;
+  uint32_t number;  ///< in the whole model: the weights depend on it
   gguf::Tensor type;
   uint64_t columns;  ///< innermost dimension
   uint64_t rows;     ///< 1 for vectors
@@ -29,5 +30,10 @@ struct Layout {
 
 /// Throws std::runtime_error when the shape asks for a size that its metadata does not fit into.
 Layout plan_layout(const Shape& shape, Vocabulary vocabulary);
+
+/// The same model in `count` files of about the same size, which llama.cpp loads as one when it is
+/// given the first; that has all of the metadata. The shape's file_bytes do not matter. Throws
+/// std::runtime_error when there are more files than tensors.
+std::vector<Layout> plan_shards(const Shape& shape, Vocabulary vocabulary, uint16_t count);
 
 }  // namespace morsel::bench

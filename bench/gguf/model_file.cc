@@ -21,7 +21,6 @@ namespace {
 
 struct Job {
   const TensorPlan* tensor;
-  uint64_t tensor_number;
   uint64_t chunk;
 };
 
@@ -88,9 +87,9 @@ void write_model(const Target& target, const Layout& layout, uint64_t seed, unsi
   file.reserve(layout.file_bytes);
 
   std::vector<Job> jobs;
-  for (size_t i = 0; i < layout.tensors.size(); ++i)
-    for (uint64_t done = 0; done < layout.tensors[i].bytes; done += chunk_bytes)
-      jobs.push_back({&layout.tensors[i], i, done / chunk_bytes});
+  for (const auto& tensor : layout.tensors)
+    for (uint64_t done = 0; done < tensor.bytes; done += chunk_bytes)
+      jobs.push_back({&tensor, done / chunk_bytes});
 
   const std::span header(reinterpret_cast<const unsigned char*>(layout.header.data()),
                          layout.header.size());
@@ -104,7 +103,7 @@ void write_model(const Target& target, const Layout& layout, uint64_t seed, unsi
       const Job& job = jobs[mine];
       const uint64_t start = job.chunk * chunk_bytes;
       const auto bytes = std::span(buffer).first(std::min(chunk_bytes, job.tensor->bytes - start));
-      fill_chunk(*job.tensor, seed, job.tensor_number, job.chunk, bytes);
+      fill_chunk(*job.tensor, seed, job.chunk, bytes);
       if (const int failed =
               file.write_at(layout.header.size() + job.tensor->offset + start, bytes);
           failed != 0)

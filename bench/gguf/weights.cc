@@ -31,7 +31,7 @@ uint16_t scale_of(uint64_t columns) {
 
 }  // namespace
 
-void fill_chunk(const TensorPlan& tensor, uint64_t seed, uint64_t tensor_number, uint64_t chunk,
+void fill_chunk(const TensorPlan& tensor, uint64_t seed, uint64_t chunk,
                 std::span<unsigned char> out) {
   if (tensor.type == gguf::Tensor::f32) {
     // Norms: ones leave the activations as they are.
@@ -43,7 +43,7 @@ void fill_chunk(const TensorPlan& tensor, uint64_t seed, uint64_t tensor_number,
 
   // Odd bytes only: symmetric around zero, and never -128, which Q8_0 does not use.
   constexpr uint64_t odd = 0x0101010101010101;
-  const uint64_t key = mix(mix(seed + golden) ^ (tensor_number << 32) ^ chunk);
+  const uint64_t key = mix(mix(seed + golden) ^ (uint64_t{tensor.number} << 32) ^ chunk);
   const size_t words = out.size() / sizeof(uint64_t);
   for (size_t i = 0; i < words; ++i) {
     const uint64_t word = mix(key + i * golden) | odd;

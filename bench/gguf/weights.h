@@ -14,7 +14,7 @@ inline constexpr uint64_t chunk_bytes = gguf::q8_0_bytes * (uint64_t{1} << 17);
 
 /// Fills `out` with chunk number `chunk` of a tensor. `out` starts at a multiple of 8 bytes and
 /// is a multiple of 4 bytes long.
-void fill_chunk(const TensorPlan& tensor, uint64_t seed, uint64_t tensor_number, uint64_t chunk,
+void fill_chunk(const TensorPlan& tensor, uint64_t seed, uint64_t chunk,
                 std::span<unsigned char> out);
 
 }  // namespace morsel::bench

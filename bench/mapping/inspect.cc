@@ -5,6 +5,7 @@
 #include "info.h"
 #include "info_json.h"
 #include "leaf.h"
+#include "maps.h"
 #include "prepare.h"
 #include "process.h"
 
@@ -20,19 +21,20 @@ bool covered(const Mapping& mapping, uint64_t pages) {
   return info && info->self_grafted_bytes >= pages * page_bytes;
 }
 
-/// "4k", "2m", "mixed", or null when there is nothing to tell.
-Json leaf_name(uint64_t small_bytes, uint64_t large_bytes, uint64_t tail) {
-  if (small_bytes + large_bytes == 0) return nullptr;
+/// "4k", "2m", "mixed", or null when there is nothing to tell. `other` is between these sizes: the
+/// page cache has such folios.
+Json leaf_name(uint64_t small, uint64_t other, uint64_t large, uint64_t tail) {
+  if (small + other + large == 0) return nullptr;
   // What is left behind the last whole 2 MiB cannot be a large leaf.
-  if (large_bytes != 0) return small_bytes <= tail ? "2m" : "mixed";
-  return "4k";
+  if (large != 0) return small + other <= tail ? "2m" : "mixed";
+  return other <= tail ? "4k" : "mixed";
 }
 
 Json survey_json(const LeafSurvey& survey, uint64_t pages) {
   if (!survey.permitted) return {{"size", nullptr}, {"why", "frame numbers are hidden"}};
   const uint64_t looked = survey.small + survey.large + survey.other + survey.absent;
   const uint64_t tail_looks = looked == 0 ? 0 : 512 * looked / pages + 1;
-  Json json{{"size", leaf_name(survey.small + survey.other, survey.large, tail_looks)}};
+  Json json{{"size", leaf_name(survey.small, survey.other, survey.large, tail_looks)}};
   json["pages_4k"] = survey.small;
   json["pages_2m"] = survey.large;
   json["pages_other"] = survey.other;
@@ -65,22 +67,26 @@ std::vector<uint64_t> find_uncovered(const MapRequest& request, const Mapping& m
   return uncovered;
 }
 
-Json inspect(const MapRequest& request, bool morsel) {
-  Mapping mapping(request);
+Json inspect(const MapRequest& request, bool find) {
+  const Mapping mapping(request);
   Json json;
-  if (morsel) {
+  if (find) {
     const auto uncovered = find_uncovered(request, mapping, list_limit);
     json["too_many_uncovered"] = uncovered.size() > list_limit;
     json["uncovered"] = uncovered;
   }
-  json["checksum"] = checksum_text(mapping.data(), request.bytes);
+  json.update(describe(mapping.data(), request.bytes, mapping.fd()));
+  return json;
+}
 
-  const uint64_t pages = request.pages();
-  json["kpageflags"] = survey_json(survey_leaves(mapping.data(), pages), pages);
-  if (const auto info = query_info(mapping.fd())) {
+Json describe(const unsigned char* data, uint64_t bytes, int fd) {
+  Json json{{"backing", backing_of(data)}, {"checksum", checksum_text(data, bytes)}};
+  const uint64_t pages = round_up(bytes, page_bytes) / page_bytes;
+  json["kpageflags"] = survey_json(survey_leaves(data, pages), pages);
+  if (const auto info = query_info(fd)) {
     json["info"] = to_json(*info);
-    json["info"]["size"] = leaf_name(info->leaves_4k * page_bytes, info->leaves_2m * pmd_slot_bytes,
-                                     pmd_slot_bytes - 1);
+    json["info"]["size"] = leaf_name(info->leaves_4k * page_bytes, 0,
+                                     info->leaves_2m * pmd_slot_bytes, pmd_slot_bytes - 1);
   }
   return json;
 }

@@ -11,13 +11,17 @@
 
 namespace morsel::bench {
 
-/// For a morsel: which pages still fault, in order, when they are read one after the other. Empty
+/// Which pages still fault, in order, when they are read one after the other. Empty
 /// when mmap alone covered all. At most `limit` page numbers; one more means "too many". The page
 /// that next_table() tells is left out.
 std::vector<uint64_t> find_uncovered(const MapRequest& request, const Mapping& mapping,
                                      uint64_t limit);
 
-/// JSON with `uncovered` (morsels only), `checksum`, `kpageflags` and the info ioctl's answer.
-nlohmann::ordered_json inspect(const MapRequest& request, bool morsel);
+/// JSON with `backing`, `checksum`, `kpageflags`, and the info ioctl's answer if `fd` is on
+/// morselfs.
+nlohmann::ordered_json describe(const unsigned char* data, uint64_t bytes, int fd);
+
+/// Maps, and describes; with `uncovered` where the system's page tables come with the file.
+nlohmann::ordered_json inspect(const MapRequest& request, bool find);
 
 }  // namespace morsel::bench

@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "checksum.h"
 #include "file_copy.h"
@@ -16,11 +18,18 @@ using namespace morsel::bench;
 
 namespace {
 
+std::vector<std::string> split(const std::string& text) {
+  std::istringstream words(text);
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
 struct CommandLine {
   std::string system;
   std::string method = "touch";
   std::vector<uint64_t> uncovered;
   std::string output;
+  std::string program = "/proc/self/exe";
+  std::string launcher;
   uint64_t offset = 0;
   bool once = false;
   bool no_sweep = false;
@@ -56,6 +65,8 @@ void add_plan(CLI::App& command, CommandLine& line) {
 
 void run_row(CommandLine& line) {
   line.row.system = line.parsed_system();
+  line.row.program = split(line.launcher);
+  line.row.program.push_back(line.program);
   const std::string text = measure_row(line.row).dump(2) + "\n";
   if (line.output.empty()) {
     std::fputs(text.c_str(), stdout);
@@ -98,6 +109,9 @@ int run_command_line(int argc, char** argv) {
       ->check(CLI::Range(1U, 100U))
       ->capture_default_str();
   row->add_option("--checksum", line.row.checksum, "that the bytes must have");
+  row->add_option("--program", line.program, "to run for samples, instead of this one");
+  row->add_option("--launcher", line.launcher,
+                  "to run it with, words with blanks between: 'morsel run --'");
   row->add_option("--output", line.output, "file to write, instead of stdout");
 
   CLI::App* sample = app.add_subcommand("sample", "one measurement in this process");
@@ -128,7 +142,8 @@ int run_command_line(int argc, char** argv) {
                   .dump()
                   .c_str());
   } else if (*look) {
-    std::puts(inspect(line.request(), line.parsed_system().morsel).dump().c_str());
+    std::puts(
+        inspect(line.request(), line.parsed_system().ready == Ready::uncovered).dump().c_str());
   } else if (*copy) {
     copy_by_mapping(line.row.source, line.row.file);
   } else {

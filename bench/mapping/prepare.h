@@ -16,6 +16,7 @@ enum class Method {
   populate,  ///< mmap with MAP_POPULATE
   touch,     ///< mmap, then one read per page
   list,      ///< mmap, then one read per page that nothing covers: see Plan::uncovered
+  own,       ///< as the program that is measured does it
 };
 
 constexpr std::string_view name_of(Method method) {
@@ -28,12 +29,15 @@ constexpr std::string_view name_of(Method method) {
       return "touch";
     case Method::list:
       return "list";
+    case Method::own:
+      return "own";
   }
   return "";
 }
 
 constexpr std::optional<Method> method_by_name(std::string_view name) {
-  for (const Method method : {Method::none, Method::populate, Method::touch, Method::list})
+  for (const Method method :
+       {Method::none, Method::populate, Method::touch, Method::list, Method::own})
     if (name_of(method) == name) return method;
   return std::nullopt;
 }

@@ -38,7 +38,7 @@ class Row {
   }
 
   Json inspect() const {
-    return Json::parse(run_self(arguments("inspect", options_.file, options_.bytes)));
+    return Json::parse(output_of(arguments("inspect", options_.file, options_.bytes)));
   }
 
   /// Takes the system's code through its paths with another file, which may be a sparse one. The
@@ -75,13 +75,15 @@ class Row {
     if (!pages.empty()) list.insert(list.end(), {"--uncovered", pages});
     list.insert(list.end(), more.begin(), more.end());
     if (options_.warm_inside) list.insert(list.end(), {"--warm", options_.warm});
-    return nlohmann::json::parse(run_self(std::move(list))).get<Sample>();
+    return nlohmann::json::parse(output_of(list)).get<Sample>();
   }
 
   std::vector<std::string> arguments(const char* command, const std::string& file,
                                      uint64_t bytes) const {
-    return {command,   "--system",           std::string(options_.system.name), "--file", file,
-            "--bytes", std::to_string(bytes)};
+    std::vector<std::string> list = options_.program;
+    list.insert(list.end(), {command, "--system", std::string(options_.system.name), "--file", file,
+                             "--bytes", std::to_string(bytes)});
+    return list;
   }
 
   const RowOptions& options_;
@@ -112,9 +114,17 @@ void add_samples(Json& row, const std::vector<Sample>& samples) {
 }
 
 Plan initial_plan(const System& system) {
-  if (!system.touched) return {Method::none, {}};
-  // Until the file was looked at: one read of the first page is all that should be needed.
-  if (system.morsel) return {Method::list, {0}};
+  switch (system.ready) {
+    case Ready::never:
+      return {Method::none, {}};
+    case Ready::uncovered:
+      // Until the file was looked at: one read of the first page is all that should be needed.
+      return {Method::list, {0}};
+    case Ready::own:
+      return {Method::own, {}};
+    case Ready::pages:
+      break;
+  }
   return {Method::touch, {}};
 }
 
@@ -146,6 +156,7 @@ void add_findings(Json& out, const Json& seen, const std::string& checksum) {
                  {"kpageflags", seen["kpageflags"]["size"]}};
   out["kpageflags"] = seen["kpageflags"];
   if (info) out["info"] = seen["info"];
+  out["backing"] = seen["backing"];
   out["checksum"] = seen["checksum"];
   if (!checksum.empty()) out["checksum_ok"] = seen["checksum"] == checksum;
 }
@@ -179,26 +190,27 @@ Json measure_row(RowOptions options) {
   };
 
   const Sample first = take_first();
-  if (system.touched) {
+  if (system.touched()) {
     const Json seen = row.inspect();
     add_findings(out, seen, options.checksum);
-    plan = system.morsel ? morsel_plan(seen, out) : faster_plan(row, plan, first, out);
+    if (system.ready == Ready::uncovered) plan = morsel_plan(seen, out);
+    if (system.by_pages()) plan = faster_plan(row, plan, first, out);
   }
   out["method"] = name_of(plan.method);
   // The first guess left pages that fault: that sample does not tell when the file was ready.
-  if (system.morsel && first.sweep_faults != 0) firsts.clear();
+  if (system.ready == Ready::uncovered && first.sweep_faults != 0) firsts.clear();
   const bool rewritable = !options.source.empty();
   const bool large = options.bytes > large_file_bytes;
   if (firsts.empty()) take_first();
   while (rewritable && !large && firsts.size() < options.firsts) take_first();
 
   // Mapping page by page takes long, and a second mapping as long as the first.
-  const unsigned agains = system.morsel || !system.touched ? options.samples : 3;
+  const unsigned agains = system.by_pages() ? 3 : options.samples;
   std::vector<Sample> samples;
   for (unsigned i = 0; i < options.samples; ++i) samples.push_back(row.sample(plan, i < agains));
   add_samples(out, samples);
   // One slow figure may be chance (another program had the CPU), the median of several is not.
-  if (rewritable && large && system.morsel &&
+  if (rewritable && large && !system.by_pages() &&
       firsts.front().get<double>() > suspicious_first * out["ready_us"].get<double>())
     while (firsts.size() < std::min(options.firsts, options.bytes > very_large_file_bytes
                                                         ? very_large_firsts

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "system.h"
 
@@ -22,6 +23,9 @@ struct RowOptions {
   /// is written more than once only if its first mapping took much longer than the others.
   unsigned firsts = 1;
   std::string checksum;  ///< that the bytes must have; empty: not compared
+  /// What is run for `sample` and `inspect`: this very program, another one that takes the same
+  /// arguments, or one of them behind a launcher.
+  std::vector<std::string> program{"/proc/self/exe"};
 };
 
 /// Runs all processes of the row. Throws std::runtime_error.

@@ -6,39 +6,24 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <system_error>
 
-#include "process.h"
+#include "measure.h"
 
 namespace morsel::bench {
 namespace {
 
-double to_us(uint64_t ns) { return static_cast<double>(ns) / 1000.0; }
-
-Sample measure_once(const MapRequest& request, const Plan& plan, bool sweep) {
-  Sample sample;
-  const uint64_t vmpte_before = page_table_bytes();
-  const uint64_t faults_before = faults();
-  const uint64_t start = now_ns();
-  Mapping mapping(request);
-  prepare(plan, request, mapping.data());
-  const uint64_t ready = now_ns();
-  sample.ready_faults = faults() - faults_before;
-  sample.vmpte_bytes = page_table_bytes() - vmpte_before;
-  sample.ready_us = to_us(ready - start);
-
-  if (sweep) {
-    const uint64_t sweep_faults_before = faults();
-    const uint64_t sweep_start = now_ns();
-    for (uint64_t page = 0; page < request.pages(); ++page) touch_page(mapping.data(), page);
-    sample.sweep_us = to_us(now_ns() - sweep_start);
-    sample.sweep_faults = faults() - sweep_faults_before;
-  }
-
-  const uint64_t unmap_start = now_ns();
-  mapping.unmap();
-  sample.unmap_us = to_us(now_ns() - unmap_start);
-  return sample;
+Sample measure_file(const MapRequest& request, const Plan& plan, bool sweep) {
+  std::optional<Mapping> mapping;
+  return measure_once(
+      request.pages(), sweep,
+      [&] {
+        mapping.emplace(request);
+        prepare(plan, request, mapping->data());
+        return mapping->data();
+      },
+      [&] { mapping->unmap(); });
 }
 
 void warm_up(MapRequest request, Plan plan, const std::string& warm) {
@@ -59,7 +44,7 @@ void warm_up(MapRequest request, Plan plan, const std::string& warm) {
   }
   plan.uncovered = {0};
   // Reading all of a sparse file would fill its holes.
-  for (int i = 0; i < 2; ++i) measure_once(request, plan, warm.empty());
+  for (int i = 0; i < 2; ++i) measure_file(request, plan, warm.empty());
   if (memfd >= 0) ::close(memfd);
 }
 
@@ -68,8 +53,8 @@ void warm_up(MapRequest request, Plan plan, const std::string& warm) {
 Sample measure_sample(const MapRequest& request, const Plan& plan, const SampleOptions& options) {
   warm_up(request, plan, options.warm);
   // The floor stays untouched to the end.
-  Sample sample = measure_once(request, plan, options.sweep && plan.method != Method::none);
-  if (options.again) sample.again_us = measure_once(request, plan, false).ready_us;
+  Sample sample = measure_file(request, plan, options.sweep && plan.method != Method::none);
+  if (options.again) sample.again_us = measure_file(request, plan, false).ready_us;
   return sample;
 }
 

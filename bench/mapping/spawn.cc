@@ -17,8 +17,9 @@ namespace {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-/// `file` is searched in PATH unless it has a slash. stdout becomes `out` unless that is -1.
-pid_t start(const char* file, const std::vector<std::string>& arguments, int out) {
+/// The program is searched in PATH unless it has a slash. Its stdout becomes `out` unless that is
+/// -1.
+pid_t start(const std::vector<std::string>& arguments, int out) {
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
@@ -27,10 +28,16 @@ pid_t start(const char* file, const std::vector<std::string>& arguments, int out
   if (pid < 0) fail("fork");
   if (pid == 0) {
     if (out >= 0) ::dup2(out, STDOUT_FILENO);
-    ::execvp(file, argv.data());
+    ::execvp(argv[0], argv.data());
     ::_exit(127);
   }
   return pid;
+}
+
+std::string words(const std::vector<std::string>& arguments) {
+  std::string text;
+  for (const auto& argument : arguments) text += argument + ' ';
+  return text;
 }
 
 int wait_for(pid_t pid) {
@@ -43,14 +50,13 @@ int wait_for(pid_t pid) {
 }  // namespace
 
 int run_program(const std::vector<std::string>& arguments) {
-  return wait_for(start(arguments.front().c_str(), arguments, -1));
+  return wait_for(start(arguments, -1));
 }
 
-std::string run_self(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "map-bench");
+std::string output_of(const std::vector<std::string>& arguments) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) fail("pipe");
-  const pid_t pid = start("/proc/self/exe", arguments, ends[1]);
+  const pid_t pid = start(arguments, ends[1]);
   ::close(ends[1]);
 
   std::string output;
@@ -63,8 +69,7 @@ std::string run_self(std::vector<std::string> arguments) {
   }
   ::close(ends[0]);
   if (const int status = wait_for(pid); status != 0)
-    throw std::runtime_error("map-bench " + arguments[1] + " ended with status " +
-                             std::to_string(status));
+    throw std::runtime_error(words(arguments) + "ended with status " + std::to_string(status));
   return output;
 }
 

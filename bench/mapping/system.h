@@ -8,24 +8,38 @@
 
 namespace morsel::bench {
 
+enum class Ready {
+  never,      ///< the floor: a mapping that is not touched
+  pages,      ///< mapped page by page: MAP_POPULATE, or one read per page
+  uncovered,  ///< page tables come with the file: only pages that they do not cover are read
+  own,        ///< the program that is measured has a way of its own
+};
+
 struct System {
   std::string_view name;
-  bool morsel;    ///< page tables come with the file: only pages that no graft covers are read
-  bool slots;     ///< mapped in whole slots, as the library does, not by a plain mmap
-  bool huge_tlb;  ///< sizes are multiples of 2 MiB, and write(2) does not work
-  bool touched;   ///< false for the floor: a mapping that is never made ready
+  Ready ready;
+  bool slots = false;     ///< mapped in whole slots, as the library does, not by a plain mmap
+  bool huge_tlb = false;  ///< sizes are multiples of 2 MiB, and write(2) does not work
+
+  constexpr bool touched() const { return ready != Ready::never; }
+  constexpr bool by_pages() const { return ready == Ready::pages; }
 };
 
 inline constexpr std::array systems{
-    System{"ext4", false, false, false, true},
-    System{"tmpfs-4k", false, false, false, true},
-    System{"tmpfs-huge", false, false, false, true},
-    System{"hugetlb", false, false, true, true},
-    System{"untouched", false, false, false, false},
-    System{"morsel-4k", true, false, false, true},
-    System{"morsel-2m", true, false, false, true},
-    System{"morsel-4k-slot", true, true, false, true},
-    System{"morsel-2m-slot", true, true, false, true},
+    System{"ext4", Ready::pages},
+    System{"tmpfs-4k", Ready::pages},
+    System{"tmpfs-huge", Ready::pages},
+    System{"hugetlb", Ready::pages, false, true},
+    System{"untouched", Ready::never},
+    System{"morsel-4k", Ready::uncovered},
+    System{"morsel-2m", Ready::uncovered},
+    System{"morsel-4k-slot", Ready::uncovered, true},
+    System{"morsel-2m-slot", Ready::uncovered, true},
+    // On stock kernels: bench/native.
+    System{"ext4-4k", Ready::pages},
+    System{"hugetlb-shared", Ready::own, false, true},
+    System{"morsel-lib", Ready::own, false, true},
+    System{"morsel-run", Ready::uncovered},
 };
 
 constexpr std::optional<System> system_by_name(std::string_view name) {

@@ -86,6 +86,36 @@ TEST_F(GgufTest, MetadataIsPaddedToTheSizeThatTheShapeAsksFor) {
   EXPECT_THROW(plan_layout(shape, some_vocabulary()), std::runtime_error);
 }
 
+TEST_F(GgufTest, ShardsHaveTheTensorsOfTheWholeModel) {
+  const Layout whole = plan_layout(tiny, some_vocabulary());
+  write_model({path("whole"), {}}, whole, 1, 2);
+  const std::string all = content(path("whole"));
+  const auto shards = plan_shards(tiny, some_vocabulary(), 3);
+  ASSERT_EQ(shards.size(), 3U);
+  size_t next = 0;
+  for (const Layout& shard : shards) {
+    write_model({path("shard"), {}}, shard, 1, 2);
+    const std::string one = content(path("shard"));
+    EXPECT_EQ(one.size(), shard.file_bytes);
+    EXPECT_FALSE(shard.tensors.empty());
+    for (const TensorPlan& tensor : shard.tensors) {
+      const TensorPlan& same = whole.tensors.at(next++);
+      EXPECT_EQ(tensor.name, same.name);
+      EXPECT_EQ(one.substr(shard.header.size() + tensor.offset, tensor.bytes),
+                all.substr(whole.header.size() + same.offset, same.bytes));
+    }
+  }
+  EXPECT_EQ(next, whole.tensors.size());
+}
+
+TEST_F(GgufTest, ThereAreNoMoreShardsThanTensors) {
+  const auto count = static_cast<uint16_t>(plan_layout(tiny, some_vocabulary()).tensors.size());
+  for (const Layout& shard : plan_shards(tiny, some_vocabulary(), count))
+    EXPECT_EQ(shard.tensors.size(), 1U);
+  EXPECT_THROW(plan_shards(tiny, some_vocabulary(), count + 1), std::runtime_error);
+  EXPECT_THROW(plan_shards(tiny, some_vocabulary(), 0), std::runtime_error);
+}
+
 TEST_F(GgufTest, VocabularyIsReadBackAsItWasWritten) {
   write_model({path("model"), {}}, plan_layout(tiny, some_vocabulary()), 1, 1);
   const Vocabulary read = read_vocabulary(path("model"));
@@ -106,9 +136,9 @@ TEST_F(GgufTest, RefusesWhatIsNoVocabulary) {
 
 TEST(WeightsTest, BytesOfABlockAreOddAndItsScaleIsPositive) {
   const TensorPlan tensor{
-      "t", gguf::Tensor::q8_0, 256, 4, 0, uint64_t{4} * 256 / 32 * gguf::q8_0_bytes};
+      "t", 0, gguf::Tensor::q8_0, 256, 4, 0, uint64_t{4} * 256 / 32 * gguf::q8_0_bytes};
   std::vector<unsigned char> bytes(tensor.bytes);
-  fill_chunk(tensor, 1, 0, 0, bytes);
+  fill_chunk(tensor, 1, 0, bytes);
   for (size_t i = 0; i < bytes.size(); ++i) {
     const size_t place = i % gguf::q8_0_bytes;
     if (place >= 2) {

@@ -109,16 +109,15 @@ TEST_P(Death, anywhere) {
   };
   auto started = std::chrono::steady_clock::now();
   ASSERT_TRUE(round());
-  auto length = std::chrono::steady_clock::now() - started;
-  auto microseconds =
-      unsigned(std::chrono::duration_cast<std::chrono::microseconds>(length).count());
+  std::chrono::duration<double, std::micro> length = std::chrono::steady_clock::now() - started;
+  std::uniform_real_distribution<double> moment(0, 2 * length.count());
   for (Rounds rounds(60); rounds.next();) {
     Child child([&] {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (;;)
         if (!round()) return false;
     });
-    usleep(random() % (2 * microseconds));
+    usleep(useconds_t(moment(random)));
     child.kill();
   }
   EXPECT_EQ(morsel_in_use(shared.get(), nullptr), 0);

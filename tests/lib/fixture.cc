@@ -28,7 +28,8 @@ uint64_t meminfo(const std::string& key) {
 int open_descriptors() {
   int count = 0;
   DIR* folder = opendir("/proc/self/fd");
-  while (folder && readdir(folder)) count++;
+  if (!folder) return 0;
+  while (readdir(folder)) count++;
   closedir(folder);
   return count;
 }

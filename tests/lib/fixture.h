@@ -140,6 +140,7 @@ class Conformance : public testing::TestWithParam<morsel_backend> {
 };
 
 /// A suite of tests, run with each backend.
+// NOLINTNEXTLINE(bugprone-macro-parentheses)
 #define CONFORMANCE_SUITE(name)                                                                    \
   class name : public conformance::Conformance {};                                                 \
   INSTANTIATE_TEST_SUITE_P(, name, testing::Values(MORSEL_MORSELFS, MORSEL_HUGETLB, MORSEL_MEMFD), \

@@ -68,7 +68,7 @@ Result<Answer> ask(int connection, const json& question, int fd) {
   } catch (const json::exception&) {
     return Error{-EILSEQ, "the holder takes names in UTF-8 only"};
   }
-  auto late = [](Error error) {
+  auto late = [](const Error& error) {
     return error.code == -EAGAIN ? Error{-ETIMEDOUT, "the holder does not answer"} : error;
   };
   if (Status status = send_packet(connection, text, fd); !status) return late(status.error());

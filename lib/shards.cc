@@ -28,9 +28,12 @@ std::vector<std::string> shards_of(const std::string& path) {
   if (end != "-" + number + "-of-" + count + ".gguf" || !are_digits(number + count)) return {path};
   const int all = std::stoi(count);
   if (std::stoi(number) < 1 || std::stoi(number) > all) return {path};
+  const std::string after = "-of-" + count + ".gguf";
   std::vector<std::string> shards;
-  for (int each = 1; each <= all; ++each)
-    shards.push_back(stem + "-" + padded(each) + "-of-" + count + ".gguf");
+  for (int each = 1; each <= all; ++each) {
+    std::string shard = stem + "-";
+    shards.push_back(shard.append(padded(each)).append(after));
+  }
   return shards;
 }
 

@@ -3,6 +3,7 @@
 // it tells.
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include <cerrno>
@@ -120,8 +121,12 @@ class HolderStore final : public Store {
     const int rights = access == MORSEL_READ ? O_RDONLY : O_RDWR;
     Descriptor file(
         openat(objects->get(), name.c_str(), rights | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (!file) return system_error("an object in " + directory);
-    return file;
+    if (file) return file;
+    // Where other users' processes are hidden in /proc, their links lead nowhere.
+    struct stat st;
+    if (errno == ENOENT && fstatat(objects->get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
+      errno = EACCES;
+    return system_error("an object in " + directory);
   }
 
   [[nodiscard]] Result<Conversation> ask_patiently(const json& question) const {

@@ -5,6 +5,7 @@ Each test begins with nothing in memory and must end so. Nothing is timed: event
 what has to come, however long it takes, and gives up only when a test would hang for ever.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -15,7 +16,11 @@ import tempfile
 import time
 import unittest
 
-COMMAND = os.environ["MORSEL_TEST_COMMAND"]
+# A copy that other users can run, wherever it was built.
+_place = tempfile.mkdtemp(prefix="morsel-command-")
+atexit.register(shutil.rmtree, _place)
+os.chmod(_place, 0o755)
+COMMAND = shutil.copy(os.environ["MORSEL_TEST_COMMAND"], os.path.join(_place, "morsel"))
 NOBODY = 65534
 HUGE_PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 MIB = 1 << 20
@@ -59,9 +64,7 @@ class CacheCase(unittest.TestCase):
         self.directory = tempfile.mkdtemp(prefix="morsel-test-")
         os.chmod(self.directory, 0o755)
         self.addCleanup(shutil.rmtree, self.directory)
-        # Other users have to be able to run it, wherever it was built.
-        self.command = os.path.join(self.directory, "morsel")
-        shutil.copy(COMMAND, self.command)
+        self.command = COMMAND
         self.runtime = os.path.join(self.directory, "runtime")
         self.environment = {key: value for key, value in os.environ.items()
                             if not key.startswith("MORSEL_") and key != "NO_COLOR"}

@@ -71,12 +71,13 @@ void check_memlock(Checks& checks) {
   rlimit limit{};
   getrlimit(RLIMIT_MEMLOCK, &limit);
   const bool unlimited = limit.rlim_cur == RLIM_INFINITY;
-  const std::string text =
-      "memory that may be locked: " + (unlimited ? "any" : size_text(limit.rlim_cur));
+  const bool enough = unlimited || limit.rlim_cur >= (uint64_t(1) << 30);
   // What is cached needs no locking; programs that insist on it may fail.
-  checks.push_back({unlimited || limit.rlim_cur >= (uint64_t(1) << 30) ? ok : warn, "memlock",
-                    text + "; programs that lock their model want more, ours do not need it",
-                    unlimited ? "" : "ulimit -l unlimited"});
+  checks.push_back(
+      {enough ? ok : warn, "memlock",
+       "memory that may be locked: " + (unlimited ? "any" : size_text(limit.rlim_cur)) +
+           (enough ? "" : "; only programs that lock their model want more"),
+       enough ? "" : "ulimit -l unlimited"});
 }
 
 void check_cgroup(Checks& checks) {

@@ -140,11 +140,12 @@ class Conformance : public testing::TestWithParam<morsel_backend> {
 };
 
 /// A suite of tests, run with each backend.
-// NOLINTNEXTLINE(bugprone-macro-parentheses)
+// NOLINTBEGIN(bugprone-macro-parentheses): a class's name
 #define CONFORMANCE_SUITE(name)                                                                    \
   class name : public conformance::Conformance {};                                                 \
   INSTANTIATE_TEST_SUITE_P(, name, testing::Values(MORSEL_MORSELFS, MORSEL_HUGETLB, MORSEL_MEMFD), \
                            [](const auto& info) { return morsel_backend_name(info.param); })
+// NOLINTEND(bugprone-macro-parentheses)
 
 #define SKIP_UNLESS_SEALABLE() \
   if (!can_seal()) GTEST_SKIP() << "this morselfs can't seal"

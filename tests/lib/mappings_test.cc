@@ -5,9 +5,9 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <fstream>
 #include <thread>
-#include <vector>
 
 #include "fixture.h"
 
@@ -198,9 +198,9 @@ TEST_P(Mappings, can_not_be_blocked) {
 TEST_P(Mappings, by_many_threads) {
   Object object = create(odd);
   fill(map(object, MORSEL_READ_WRITE), 1);
-  std::vector<std::jthread> threads;
-  for (int i = 0; i < 4; i++)
-    threads.emplace_back([&] {
+  std::array<std::jthread, 4> threads;
+  for (std::jthread& thread : threads)
+    thread = std::jthread([&] {
       Rounds rounds(50);
       for (int round = 0; rounds.next(); round++) {
         Map mapping = map(object, round % 2 ? MORSEL_READ : MORSEL_READ_WRITE);

@@ -3,6 +3,7 @@
 // Contents from files.
 #include <fcntl.h>
 
+#include <array>
 #include <thread>
 
 #include "fixture.h"
@@ -196,13 +197,13 @@ TEST_P(Populate, does_not_run_signal_handlers_elsewhere) {
 
 TEST_P(Populate, several_at_once) {
   int source = make_source(1, large);
-  std::vector<std::jthread> threads;
-  for (int i = 0; i < 2; i++)
-    threads.emplace_back([&] {
+  std::array<std::jthread, 2> threads;
+  for (std::jthread& thread : threads)
+    thread = std::jthread([&] {
       Object object = create(large);
       EXPECT_EQ(populate(object, source, 0, large), 0);
       EXPECT_TRUE(has(map(object, MORSEL_READ), 1, large));
     });
-  threads.clear();
+  for (std::jthread& thread : threads) thread.join();
   close(source);
 }

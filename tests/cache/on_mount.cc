@@ -136,7 +136,9 @@ TEST(cache_is_left_nothing_by_killed_loaders) {
     SYS(waitpid(loader, nullptr, 0));
     close(ends[0]);
     close(ends[1]);
-    for (const CachedFile& file : *list_files()) CHECK(remove_file(file, false));
+    const auto files = list_files();
+    CHECK(files);
+    for (const CachedFile& file : *files) CHECK(remove_file(file, false));
     CHECK_EQ(harness::free_bytes(), before);
   }
 }

@@ -28,6 +28,18 @@ lost_tables() {
 	     END { print all - own }' /proc/vmstat /proc/[0-9]*/status 2>/dev/null
 }
 
+# The same when it has come to rest: a process that begins or ends between two lines of that counts wrong.
+resting_tables() {
+	last=none
+	for _ in $(seq 30); do
+		now=$(lost_tables)
+		[ "$now" = "$last" ] && break
+		last=$now
+		sleep 0.2
+	done
+	echo "$now"
+}
+
 # Memory that is neither free (in the lists of the CPUs, too) nor accounted for, in KiB: what lost
 # pages look like.
 unaccounted() {
@@ -108,7 +120,7 @@ cycle() {
 
 cycle "$@" && ok module_first_cycle # what the kernel allocates once and keeps, it has now
 memory_before=$(unaccounted)
-tables_before=$(lost_tables)
+tables_before=$(resting_tables)
 slabs_before=$(grep -c '^morsel' /proc/slabinfo)
 for _ in 1 2 3 4; do
 	cycle "$@" || break
@@ -116,7 +128,7 @@ done
 # What is on its way (processes that end, grace periods) comes back; what is lost never does.
 for _ in $(seq 30); do
 	memory=$(($(unaccounted) - memory_before))
-	tables=$(($(lost_tables) - tables_before))
+	tables=$(($(resting_tables) - tables_before))
 	[ $memory -lt 1536 ] && [ $tables -lt 8 ] && break
 	sleep 1
 done

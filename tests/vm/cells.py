@@ -23,12 +23,17 @@ class Cell:
     def takes(self, program: str) -> bool:
         if program in FAULT_INJECTION and self.suite != "debug":
             return False
+        if program in LONG and self.cpus == 1:
+            return False
         return not self.brief or program in BRIEF
 
 
 # What other page tables could break: grafts and their removal.
 BRIEF = ["vm-share", "vm-private", "vm-offset", "vm-random", "vm-fork", "vm-split", "vm-remap",
          "vm-readonly", "vm-stale", "vm-big"]
+
+# Minutes each, and with nothing that depends on the number of CPUs being one.
+LONG = ["lib-conformance"]
 
 # What needs a kernel that can make its own allocations fail.
 FAULT_INJECTION = ["vm-failslab"]

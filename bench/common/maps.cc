@@ -17,7 +17,8 @@ namespace {
 struct Vma {
   unsigned long start = 0;
   unsigned long end = 0;
-  char shared = 0;  ///< 's' or 'p'
+  char readable = 0;  ///< 'r' or '-'
+  char shared = 0;    ///< 's' or 'p'
   unsigned dev_major = 0;
   unsigned dev_minor = 0;
   unsigned long inode = 0;
@@ -30,8 +31,9 @@ void for_each_vma(Function function) {
   for (std::string line; std::getline(maps, line);) {
     Vma vma;
     int name = 0;
-    if (std::sscanf(line.c_str(), "%lx-%lx %*3s%c %*s %x:%x %lu %n", &vma.start, &vma.end,
-                    &vma.shared, &vma.dev_major, &vma.dev_minor, &vma.inode, &name) != 6)
+    if (std::sscanf(line.c_str(), "%lx-%lx %c%*2s%c %*s %x:%x %lu %n", &vma.start, &vma.end,
+                    &vma.readable, &vma.shared, &vma.dev_major, &vma.dev_minor, &vma.inode,
+                    &name) != 7)
       continue;
     vma.name = line.substr(static_cast<size_t>(name));
     function(vma);
@@ -47,7 +49,7 @@ MappedFile mapped_of(const std::string& path) {
   for_each_vma([&](const Vma& vma) {
     if (vma.shared == 's' && vma.inode != 0) {
       mapped.shared_bytes += vma.end - vma.start;
-      mapped.shared_names.insert(vma.name);
+      if (vma.readable == 'r') mapped.shared_names.insert(vma.name);
     }
     if (vma.inode != st.st_ino || vma.dev_major != major(st.st_dev) ||
         vma.dev_minor != minor(st.st_dev))

@@ -13,6 +13,7 @@ struct MappedFile {
   unsigned vmas = 0;
   /// All shared mappings of files, whichever files these are.
   uint64_t shared_bytes = 0;
+  /// Of those that can be read. (The shim keeps the file that it replaces mapped, without access.)
   std::set<std::string> shared_names;
 };
 

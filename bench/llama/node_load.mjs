@@ -21,7 +21,7 @@ const load_ms = performance.now() - start;
 
 // Names of what is really mapped: lines of "FROM-TO r--s OFFSET DEVICE INODE NAME".
 const lines = readFileSync("/proc/self/maps", "utf8").split("\n").map((line) => line.split(/\s+/));
-const shared = lines.filter(([, rights, , , inode]) => rights?.endsWith("s") && inode !== "0");
+const shared = lines.filter(([, rights, , , inode]) => /^r..s$/.test(rights) && inode !== "0");
 const shared_names = [...new Set(shared.map((words) => words.slice(5).join(" ")))];
 
 const context = await model.createContext({contextSize: 256, threads: 2});

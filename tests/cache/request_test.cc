@@ -80,7 +80,7 @@ TEST(Request, random_changes) {
                                R"({"op":"begin","name":"file-1-2-3-4","wait":true})",
                                R"({"op":"hello","version":1})"};
   unsigned accepted = 0;
-  for (int i = 0; i < 50000; ++i) {
+  for (int i = 0; i < 10000; ++i) {
     std::string text = seeds[random() % std::size(seeds)];
     for (unsigned changes = random() % 4; changes > 0; --changes) {
       const size_t at = random() % text.size();
@@ -111,7 +111,7 @@ TEST(Request, random_changes) {
     EXPECT_LE(request->mode, 0777U);
     EXPECT_LE(request->bytes, uint64_t(INT64_MAX));
   }
-  EXPECT_GT(accepted, 1000U);
+  EXPECT_GT(accepted, 100U);
 }
 
 }  // namespace

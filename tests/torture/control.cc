@@ -2,7 +2,6 @@
 #include "control.h"
 
 #include <cerrno>
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 
@@ -46,15 +45,22 @@ void make_control() {
   control->clock = 2;
 }
 
-void fail(const char* format, ...) {
+void record_failure(const char* format, va_list args) {
+  if (control->failed) return;
+  uint32_t place = control->failure_count++;
+  if (place >= failures_kept) return;  // there are others, and more than enough
+  Failure& failure = control->failures[place];
+  failure.thread = me;
+  vsnprintf(failure.text, sizeof failure.text, format, args);
   uint32_t nobody = 0;
-  if (control->failed.compare_exchange_strong(nobody, me + 1)) {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(control->failure, sizeof control->failure, format, args);
-    va_end(args);
-    control->failure_written = 1;
-  }
+  control->failed.compare_exchange_strong(nobody, place + 1);
+}
+
+void fail(const char* format, ...) {
+  va_list args;
+  va_start(args, format);
+  record_failure(format, args);
+  va_end(args);
   _exit(9);
 }
 

@@ -8,6 +8,7 @@
 #define MORSELS_TORTURE_CONTROL_H
 
 #include <atomic>
+#include <cstdarg>
 #include <cstdint>
 
 #include "kinds.h"
@@ -17,6 +18,7 @@ namespace torture {
 
 constexpr unsigned max_threads = 64, record_count = 128, unit_count = 2200;
 constexpr unsigned hands_per_thread = 8, traces_per_thread = 40, name_count_max = 64;
+constexpr unsigned failures_kept = 64;
 constexpr int control_fd = 100;  // in every process, after exec too
 
 // An object, as a thread that holds it knows it.
@@ -92,11 +94,18 @@ struct Thread {
   Counter counters[kind_count];
 };
 
+// Written as a whole before anybody can see it: its writer may be killed at any moment, by others
+// that fail, too.
+struct Failure {
+  unsigned thread;
+  char text[2044];
+};
+
 struct Control {
   std::atomic<uint32_t> clock, last_id, last_private_id;
-  std::atomic<uint32_t> failed;  // 0, or the winner's thread + 1
-  std::atomic<uint32_t> failure_written;
-  char failure[2048];
+  std::atomic<uint32_t> failed;  // 0, or the place of the first failure + 1
+  std::atomic<uint32_t> failure_count;
+  Failure failures[failures_kept];
   std::atomic<uint64_t> words_checked;
   uint32_t names, frozen;  // files n0... and f0...
   unsigned threads;
@@ -113,7 +122,9 @@ extern thread_local unsigned me;  // index of control->thread
 void make_control();    // the first process
 void attach_control();  // after exec
 
-// The first one wins. Ends the process.
+// The first one wins.
+void record_failure(const char* format, va_list args);
+// The same. Ends the process.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 // Counts, traces, and is seen by the watchdog.

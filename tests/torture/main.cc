@@ -97,7 +97,7 @@ int run() {
     return 0;
   }
   report_failure();
-  printf("not ok torture: %s\n", control->failure);
+  printf("not ok torture: %s\n", control->failures[control->failed - 1].text);
   return 1;
 }
 

@@ -61,8 +61,7 @@ void dump_stacks(int process) {
 }
 
 void report_failure() {
-  for (int i = 0; i < 200 && !control->failure_written; i++) usleep(10000);
-  unsigned index = control->failed - 1;
+  unsigned index = control->failures[control->failed - 1].thread;
   const Thread& thread = control->thread[index];
   if (index < control->threads)
     printf(

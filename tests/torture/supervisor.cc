@@ -26,13 +26,10 @@ double now() {
 }
 
 void complain(const char* format, ...) {
-  uint32_t nobody = 0;
-  if (!control->failed.compare_exchange_strong(nobody, me + 1)) return;
   va_list args;
   va_start(args, format);
-  vsnprintf(control->failure, sizeof control->failure, format, args);
+  record_failure(format, args);
   va_end(args);
-  control->failure_written = 1;
 }
 
 namespace {

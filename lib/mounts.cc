@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "mounts.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
+#include <array>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "../uapi/morselfs.h"
+#include "descriptor.h"
 
 namespace morsel {
 
@@ -41,6 +46,15 @@ struct Mount {
   std::string where, type;
 };
 
+// Cheaper to read than the mounts, of which there may be hundreds, and most kernels have none.
+bool kernel_has_morselfs() {
+  std::array<char, 4096> text;
+  const Descriptor file(open("/proc/filesystems", O_RDONLY | O_CLOEXEC));
+  const ssize_t got = file ? read(file.get(), text.data(), text.size()) : -1;
+  if (got < 0 || size_t(got) == text.size()) return true;  // who knows
+  return std::string_view(text.data(), size_t(got)).find("\tmorselfs\n") != std::string_view::npos;
+}
+
 bool is_directory(const std::string& path) {
   struct stat st;
   return stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
@@ -50,6 +64,7 @@ bool is_directory(const std::string& path) {
 
 std::vector<std::string> morselfs_mounts() {
   std::vector<std::string> mounts;
+  if (!kernel_has_morselfs()) return mounts;
   std::ifstream file("/proc/self/mountinfo");
   for (std::string line; std::getline(file, line);) {
     Mount mount(line);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The store of a holder: an entry is a link to a descriptor of its, and what else there is to know
 // it tells.
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 
 #include <cerrno>
 #include <optional>
 
-#include "directory.h"
 #include "holder_client.h"
+#include "holder_link.h"
 #include "store.h"
 
 namespace morsel {
@@ -40,12 +38,9 @@ class HolderStore final : public Store {
   HolderStore(const std::string& where, bool is_own) : Store(where, is_own) {}
 
   [[nodiscard]] Result<Descriptor> open(const std::string& name, morsel_access access) override {
-    // Of a dead holder a link may remain, and its process number may be another process's. Files of
-    // the cache are looked at closely after that; of other names only the holder knows.
-    if (name.starts_with(prefix_of_files)) {
-      auto file = open_link(name, access);
-      if (file || file.error().code != -EACCES) return file;
-    }
+    // It alone knows what is sealed, and may not be written to.
+    if (access == MORSEL_READ)
+      if (Descriptor file = open_by_link(directory, name)) return file;
     auto talk = ask_holder(directory, false,
                            {{"op", "open"}, {"name", name}, {"write", access != MORSEL_READ}});
     if (!talk) return talk.error();
@@ -113,22 +108,6 @@ class HolderStore final : public Store {
   }
 
  private:
-  [[nodiscard]] Result<Descriptor> open_link(const std::string& name, morsel_access access) const {
-    auto where = open_directory(AT_FDCWD, directory);
-    if (!where) return where.error();
-    auto objects = open_directory(where->get(), "objects");
-    if (!objects) return objects.error();
-    const int rights = access == MORSEL_READ ? O_RDONLY : O_RDWR;
-    Descriptor file(
-        openat(objects->get(), name.c_str(), rights | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (file) return file;
-    // Where other users' processes are hidden in /proc, their links lead nowhere.
-    struct stat st;
-    if (errno == ENOENT && fstatat(objects->get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
-      errno = EACCES;
-    return system_error("an object in " + directory);
-  }
-
   [[nodiscard]] Result<Conversation> ask_patiently(const json& question) const {
     for (;;) {
       auto greeting = ask_holder(directory, true, {{"op", "hello"}, {"version", holder_version}});

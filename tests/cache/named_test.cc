@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Objects with names, by the C interface, in a holder that is started on demand.
 #include <morsel/morsel.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <memory>
 
@@ -98,6 +100,24 @@ TEST_P(Named, sealed_is_opened_for_reading_only) {
   ASSERT_EQ(open("model", MORSEL_READ), 0) << error_.text;
   EXPECT_EQ(morsel_is_sealed(opened_.get()), 1);
   EXPECT_EQ(morsel_backend_of(opened_.get()), GetParam());
+}
+
+// A holder that has other things to do, or hangs, does not keep readers from opening.
+TEST_P(Named, is_opened_without_the_holders_help) {
+  ASSERT_EQ(create("model"), 0) << error_.text;
+  ASSERT_EQ(morsel_seal(object_.get(), &error_), 0) << error_.text;
+  // It learns by the first one who asks that the object is sealed.
+  ASSERT_EQ(open("model", MORSEL_READ), 0) << error_.text;
+  auto connection = connect_to_holder(path("runtime"));
+  ASSERT_TRUE(connection);
+  ucred holder{};
+  socklen_t length = sizeof holder;
+  ASSERT_EQ(getsockopt(connection->get(), SOL_SOCKET, SO_PEERCRED, &holder, &length), 0);
+  ASSERT_EQ(kill(holder.pid, SIGSTOP), 0);
+  const int code = open("model", MORSEL_READ);
+  kill(holder.pid, SIGCONT);
+  EXPECT_EQ(code, 0) << error_.text;
+  EXPECT_EQ(morsel_is_sealed(opened_.get()), 1);
 }
 
 TEST_P(Named, outlives_the_handle_and_its_holder_not) {

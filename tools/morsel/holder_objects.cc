@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "holder_link.h"
 #include "mapping.h"
 #include "packet.h"
 #include "reopen.h"
@@ -70,7 +71,7 @@ Status Objects::publish(const Request& request, Descriptor fd) {
     if (Status status = remove(request.name, false); !status) return status;
   Object object{std::move(*handle), request.bytes, request.attributes, {}};
   if (Status status = keep(request.name, object); !status) return status;
-  if (Status status = link(request.name, file); !status) {
+  if (Status status = link(request.name, object); !status) {
     std::erase(unfinished_, request.name);
     return status;
   }
@@ -90,12 +91,19 @@ Status Objects::keep(const std::string& name, Object& object) {
   return Done{};
 }
 
+// We want to hear of the first use of what still has to be sealed, and then kept.
+bool Objects::may_be_opened_by_link(const Object& object) {
+  return object.keeper || object.handle->backend->id != MORSEL_HUGETLB;
+}
+
 // What lies there under that name is no object: those we know.
-Status Objects::link(const std::string& name, int fd) const {
+Status Objects::link(const std::string& name, const Object& object) const {
+  const int fd = object.handle->fd.get();
   const std::string target = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd);
   unlinkat(links_.get(), name.c_str(), 0);
   if (symlinkat(target.c_str(), links_.get(), name.c_str()) != 0)
     return system_error("linking an object");
+  if (may_be_opened_by_link(object)) mark_link(links_.get(), name, fd);
   return Done{};
 }
 
@@ -104,7 +112,9 @@ Result<Descriptor> Objects::open(const std::string& name, bool write, const Peer
   const auto found = objects_.find(name);
   if (found == objects_.end()) return no_such(name);
   // It may have been sealed since it was published.
+  const bool kept = found->second.keeper.has_value();
   if (Status status = keep(name, found->second); !status) return status.error();
+  if (!kept && found->second.keeper) mark_link(links_.get(), name, found->second.handle->fd.get());
   const morsel_object& object = *found->second.handle;
   if (!peer.may_open(state_of(object), write))
     return Error{-EACCES, "user " + std::to_string(peer.uid) + " may not open this object"};

@@ -59,7 +59,8 @@ class Objects {
 
   /// Sees to it that the page tables of a sealed hugetlb object live on.
   Status keep(const std::string& name, Object& object);
-  Status link(const std::string& name, int fd) const;
+  static bool may_be_opened_by_link(const Object& object);
+  Status link(const std::string& name, const Object& object) const;
 
   Descriptor links_;
   size_t most_;

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "directory.h"
+#include "holder_link.h"
 
 namespace morsel::holder {
 
@@ -90,6 +91,8 @@ Status Place::sweep() const {
 Result<Descriptor> Place::links() const {
   return make_directory(directory_.get(), "objects", mode_of_directories());
 }
+
+Status Place::show_that_it_runs() const { return morsel::show_that_it_runs(lock_.get()); }
 
 Result<Descriptor> Place::listen() const {
   Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

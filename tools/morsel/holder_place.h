@@ -24,6 +24,8 @@ class Place {
   [[nodiscard]] Status sweep() const;
   /// The directory of links, empty.
   [[nodiscard]] Result<Descriptor> links() const;
+  /// From now on links may be opened without asking.
+  [[nodiscard]] Status show_that_it_runs() const;
   /// A socket that everybody may connect to.
   [[nodiscard]] Result<Descriptor> listen() const;
   /// Takes the socket's name away.

@@ -80,6 +80,7 @@ Status run(const std::string& directory, std::chrono::milliseconds idle_limit,
   if (!signals) return signals.error();
   auto links = place->links();
   if (!links) return links.error();
+  if (Status status = place->show_that_it_runs(); !status) return status;
   auto listener = place->listen();
   if (!listener) return listener.error();
   // Half of the descriptors are for clients and what else there is.

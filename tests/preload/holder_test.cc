@@ -25,7 +25,7 @@ constexpr uid_t nobody = 65534;
 /// Answers one request with `text` and the descriptor that `object` gives, or none.
 class Holder {
  public:
-  Holder(std::string text, std::function<int()> object)
+  Holder(const std::string& text, const std::function<int()>& object)
       : listener_(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;

@@ -56,10 +56,12 @@ TEST_F(Unmap, InAnyOrderAndTwice) {
   const Cached cached(source, Kind::hugetlb);
   void* p = map(source, 5 * page);
   const size_t pages = mapped / page - 5;
-  for (size_t i = 0; i < pages; i += 2 * 101) EXPECT_EQ(munmap(at(p, i * page), 101 * page), 0);
+  for (size_t i = 0; i < pages; i += size_t{2} * 101)
+    EXPECT_EQ(munmap(at(p, i * page), 101 * page), 0);
   EXPECT_EQ(munmap(p, page), 0);
   EXPECT_TRUE(holds(at(p, 101 * page), 106 * page, 101 * page));
-  for (size_t i = 101; i < pages; i += 2 * 101) EXPECT_EQ(munmap(at(p, i * page), 101 * page), 0);
+  for (size_t i = 101; i < pages; i += size_t{2} * 101)
+    EXPECT_EQ(munmap(at(p, i * page), 101 * page), 0);
   EXPECT_FALSE(is_mapped(p));
 }
 

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -62,7 +63,10 @@ bool is_object(const Line& line) { return line.text.find("/memfd:morsel-test") !
 
 }  // namespace
 
-std::string directory() { return std::getenv("MORSEL_TEST_DIRECTORY"); }
+std::string directory() {
+  const char* said = std::getenv("MORSEL_TEST_DIRECTORY");
+  return said ? said : "/nonexistent";
+}
 std::string store() { return directory() + "/store"; }
 
 bool can_make(Kind kind) {
@@ -178,7 +182,7 @@ bool peek(const void* address, void* to, size_t bytes) {
 }
 
 void* raw_mmap(void* address, size_t length, int prot, int flags, int fd, off_t offset) {
-  return reinterpret_cast<void*>(syscall(SYS_mmap, address, length, prot, flags, fd, offset));
+  return std::bit_cast<void*>(syscall(SYS_mmap, address, length, prot, flags, fd, offset));
 }
 
 int raw_munmap(void* address, size_t length) {

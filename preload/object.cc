@@ -108,13 +108,24 @@ void mark_in_use(const Object& object) {
   }
 }
 
-/// A fifo must not block; a terminal must not become ours.
+bool is_there(const Path& path, int flags, struct stat& st) {
+  return call(SYS_newfstatat, AT_FDCWD, path.c_str(), &st, flags) == 0;
+}
+
+/// Only files are opened: a stale link may lead to a device, for which that can mean something.
+/// Should it be one by now, it neither blocks nor becomes our terminal.
 long open_entry(std::string_view store, std::string_view name) {
   Path path;
   path << store << "/objects/" << name;
   if (!path.fits()) return -ENAMETOOLONG;
-  const long fd =
-      call(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  struct stat st {};
+  long fd = -ENOENT;
+  if (is_there(path, 0, st)) {
+    if (!S_ISREG(st.st_mode)) return -ENOENT;
+    fd = call(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  } else if (is_there(path, AT_SYMLINK_NOFOLLOW, st)) {
+    fd = -EACCES;  // or the other user's process is hidden in /proc
+  }
   // The link leads to a descriptor of another user's process: only that can hand it out.
   return fd == -EACCES ? open_at_holder(store, name) : fd;
 }

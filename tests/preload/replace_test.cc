@@ -228,6 +228,8 @@ TEST(Store, EntriesOfOtherKinds) {
   is_harmless();
   ASSERT_EQ(symlink("/proc/1/fd/0", entry.c_str()), 0);  // a number that another one has now
   is_harmless();
+  ASSERT_EQ(symlink("/dev/ptmx", entry.c_str()), 0);
+  is_harmless();
   ASSERT_EQ(symlink(entry.c_str(), entry.c_str()), 0);
   is_harmless();
   ASSERT_EQ(mkfifo(entry.c_str(), 0600), 0);

@@ -39,6 +39,7 @@ inline constexpr std::array systems{
     System{"ext4-4k", Ready::pages},
     System{"hugetlb-shared", Ready::own, false, true},
     System{"morsel-lib", Ready::own, false, true},
+    System{"morsel-open", Ready::own, false, true},
     System{"morsel-run", Ready::uncovered},
 };
 

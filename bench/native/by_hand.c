@@ -78,13 +78,17 @@ void way_hold(const char* source) {
 
 void way_drop(void) {} /* this process ends, and with it the object */
 
-void way_map(const char* object, uint64_t bytes, struct way_mapping* mapping) {
-  mapping->fd = open(object, O_RDONLY | O_CLOEXEC);
-  if (mapping->fd < 0) fail(object);
-  unsigned char* data = map_whole_tables(mapping->fd, bytes);
-  touch(data, bytes, table);
-  mapping->data = data;
-  mapping->handle = (void*)round_up(bytes, table);
+void way_open(const char* object, uint64_t bytes, struct way_mapping* mapping) {
+  mapping->path = object;
+  mapping->bytes = bytes;
+}
+
+void way_map(struct way_mapping* mapping) {
+  mapping->fd = open(mapping->path, O_RDONLY | O_CLOEXEC);
+  if (mapping->fd < 0) fail(mapping->path);
+  mapping->mapped = map_whole_tables(mapping->fd, mapping->bytes);
+  touch(mapping->mapped, mapping->bytes, table);
+  mapping->data = mapping->mapped;
 }
 
 void way_warm(void) {
@@ -93,12 +97,13 @@ void way_warm(void) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   struct way_mapping mapping;
-  way_map(path, 4096, &mapping);
+  way_open(path, 4096, &mapping);
+  way_map(&mapping);
   way_unmap(&mapping);
   close(fd);
 }
 
 void way_unmap(struct way_mapping* mapping) {
-  munmap((void*)mapping->data, (uint64_t)mapping->handle);
+  munmap(mapping->mapped, round_up(mapping->bytes, table));
   close(mapping->fd);
 }

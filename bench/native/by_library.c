@@ -40,17 +40,20 @@ void way_hold(const char* source) {
 
 void way_drop(void) { check(morsel_remove(name, &error), "morsel_remove"); }
 
-void way_map(const char* object, uint64_t bytes, struct way_mapping* mapping) {
+void way_open(const char* object, uint64_t bytes, struct way_mapping* mapping) {
   (void)bytes; /* the object knows */
   morsel_object* opened = NULL;
-  morsel_mapping* mapped = NULL;
   check(morsel_open(object, MORSEL_READ, &opened, &error), "morsel_open");
-  check(morsel_map(opened, MORSEL_READ, &mapped, &error), "morsel_map");
-  morsel_touch(mapped);
+  mapping->object = opened;
   mapping->fd = morsel_fd(opened);
+}
+
+void way_map(struct way_mapping* mapping) {
+  morsel_mapping* mapped = NULL;
+  check(morsel_map(mapping->object, MORSEL_READ, &mapped, &error), "morsel_map");
+  morsel_touch(mapped);
+  mapping->mapped = mapped;
   mapping->data = morsel_address(mapped);
-  mapping->handle = mapped;
-  /* `opened` stays: its descriptor is still asked for. */
 }
 
 void way_warm(void) {
@@ -65,4 +68,5 @@ void way_warm(void) {
   morsel_close(object);
 }
 
-void way_unmap(struct way_mapping* mapping) { morsel_unmap(mapping->handle); }
+/* The object stays open: by hand there is no such thing. */
+void way_unmap(struct way_mapping* mapping) { morsel_unmap(mapping->mapped); }

@@ -13,7 +13,7 @@ from statistics import median, quantiles
 
 BASELINE = "tmpfs-4k"
 SYSTEMS = ["untouched", "ext4-4k", "ext4", BASELINE, "tmpfs-huge", "hugetlb", "hugetlb-shared",
-           "morsel-lib", "morsel-run"]
+           "morsel-lib", "morsel-open", "morsel-run"]
 LLAMA = "llama.cpp"
 NODE = "node-llama-cpp"
 SHARDS = "llama.cpp, three files"

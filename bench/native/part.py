@@ -102,12 +102,13 @@ class Part:
             # It unmaps a part that is no multiple of 2 MiB, which this file system refuses.
             self.llama("hugetlb", "--may-stay", file=file)
 
-    def shared(self, system: str, program: str) -> None:
+    def shared(self, program: str, *systems) -> None:
         """By hand, or through the library: the same program around two ways."""
         way = PROGRAMS / "native" / program
         compact_memory()
         with holding(way, "hold", self.full.path) as held:
-            self.row(system, "--program", way, file=held)
+            for system in systems:
+                self.row(system, "--program", way, file=held)
 
     def load(self, path: Path) -> None:
         output_of("morsel", "load", path)
@@ -153,8 +154,9 @@ class Part:
         self.attempt("tmpfs-4k, untouched", lambda: self.tmpfs("tmpfs-4k", "never", "untouched"))
         self.attempt("tmpfs-huge", lambda: self.tmpfs("tmpfs-huge", "always"))
         self.attempt("hugetlb", self.hugetlb)
-        self.attempt("hugetlb-shared", lambda: self.shared("hugetlb-shared", "share-bench-hand"))
-        self.attempt("morsel-lib", lambda: self.shared("morsel-lib", "share-bench-library"))
+        self.attempt("hugetlb-shared", lambda: self.shared("share-bench-hand", "hugetlb-shared"))
+        self.attempt("morsel-lib, morsel-open",
+                     lambda: self.shared("share-bench-library", "morsel-lib", "morsel-open"))
         self.attempt("morsel-run", self.run)
         self.attempt(f"{COPY}, {LOAD}", self.copying)
         if self.with_llama:

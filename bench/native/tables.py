@@ -12,7 +12,8 @@ DESCRIPTIONS = {
     "tmpfs-huge": "tmpfs, huge=always",
     "hugetlb": "hugetlbfs, 2-MiB pages",
     "hugetlb-shared": "the same, tables shared by hand",
-    "morsel-lib": "libmorsel",
+    "morsel-lib": "libmorsel, an object that is open",
+    "morsel-open": "libmorsel, with opening it by name",
     "morsel-run": "plain mmap under `morsel run`",
 }
 

@@ -16,7 +16,11 @@ extern "C" {
 struct way_mapping {
   const unsigned char* data;
   int fd;
-  void* handle; /* the way's own */
+  /* The way's own. */
+  uint64_t bytes;
+  const char* path;
+  void* object;
+  void* mapped;
 };
 
 /* All of them print what is wrong and exit: there is nothing to measure then. */
@@ -33,8 +37,13 @@ void way_drop(void);
  * does so, too.
  */
 void way_warm(void);
-/* Opens and maps it read-only, and touches what must be touched so that nothing faults later. */
-void way_map(const char* object, uint64_t bytes, struct way_mapping* mapping);
+/* Finds it by that name. By hand that is nothing: the name is a path, which way_map() opens. */
+void way_open(const char* object, uint64_t bytes, struct way_mapping* mapping);
+/*
+ * Maps what was opened, read-only, through a descriptor of its own, and touches what must be
+ * touched so that nothing faults later.
+ */
+void way_map(struct way_mapping* mapping);
 void way_unmap(struct way_mapping* mapping);
 
 #ifdef __cplusplus

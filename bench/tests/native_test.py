@@ -19,7 +19,8 @@ from native.figures import COPY, LLAMA, LOAD, NODE, SHARDS, SYSTEMS, Figures, su
 from sizes import FULL_BYTES, GIB  # noqa: E402
 
 READY = {"untouched": 10.0, "ext4-4k": 7e5, "ext4": 9000.0, "tmpfs-4k": 7e5, "tmpfs-huge": 2000.0,
-         "hugetlb": 9000.0, "hugetlb-shared": 30.0, "morsel-lib": 40.0, "morsel-run": 60.0}
+         "hugetlb": 9000.0, "hugetlb-shared": 30.0, "morsel-lib": 40.0, "morsel-open": 300.0,
+         "morsel-run": 60.0}
 
 
 def mapping(system: str, size: int = FULL_BYTES) -> dict:

@@ -154,6 +154,13 @@ int mprotect(void* address, size_t length, int prot) noexcept {
       range, true, [&](Range part) { return call(SYS_mprotect, part.begin, part.size(), prot); }));
 }
 
+int pkey_mprotect(void* address, size_t length, int prot, int key) noexcept {
+  if (key == -1) return mprotect(address, length, prot);
+  const Range range = Range::of(address, length);
+  const auto real = [&] { return call(SYS_pkey_mprotect, address, length, prot, key); };
+  return give(is_wrong(address, range) ? real() : revert_regions(range, real));
+}
+
 void* mremap(void* address, size_t old_length, size_t length, int flags, ...) noexcept {
   void* to = nullptr;
   if (flags & MREMAP_FIXED) {

@@ -150,6 +150,8 @@ void step(Twins& twins, std::mt19937& random, size_t first, size_t last, bool re
           [&](char* p) { return syscall(SYS_mremap, p + from, length, length, flags, p + to); });
     }
     case 7:
+      return simple("pkey_mprotect", pkey_mprotect, SYS_pkey_mprotect, PROT_READ,
+                    random() % 2 ? -1 : 0);
     case 8:
       return simple("mprotect", mprotect, SYS_mprotect, PROT_READ);
     case 9:

@@ -12,6 +12,7 @@ PRESET ?= dev
 DURATION ?= 600
 SEED ?= 1
 CPUS ?= 2
+PREFIX ?= /usr/local
 
 .PHONY: help
 help: ## this text
@@ -41,6 +42,15 @@ vm: ## a shell in a VM with morselfs mounted on /mnt/m (KERNEL=6.1 or 6.12)
 	@scripts/install-packages build vm
 	@scripts/build-module $(KERNEL)
 	@vm/shell $(KERNEL)
+
+.PHONY: install
+install: ## the command morsel and libmorsel, for this machine as it is (PREFIX=/usr/local)
+	@scripts/install-packages build
+	@scripts/install $(PREFIX)
+
+.PHONY: uninstall
+uninstall: ## takes away what make install brought (PREFIX=/usr/local)
+	@scripts/install --remove $(PREFIX)
 
 .PHONY: bench-host
 bench-host: ## loads the module on this very machine and measures; says first what it will do

@@ -34,12 +34,12 @@ Result<Handle> find_copy(const struct stat& state) {
   Error last{-ENOENT, "the file is not in the cache"};
   const std::string name = entry_of(state);
   for (const auto& store : stores()) {
-    auto file = store->open(name, MORSEL_READ);
-    if (!file) {
-      if (file.error().code != -ENOENT) last = file.error();
+    auto opened = store->open(name, MORSEL_READ);
+    if (!opened) {
+      if (opened.error().code != -ENOENT) last = opened.error();
       continue;
     }
-    auto object = adopt(std::move(*file));
+    auto object = adopt(std::move(opened->file), opened->tables_kept);
     if (object && is_copy(**object, state)) return object;
   }
   return last;

@@ -113,9 +113,9 @@ int morsel_open(const char* name, morsel_access access, morsel_object** object,
     if (!valid) return valid.error();
     if (access != MORSEL_READ && access != MORSEL_READ_WRITE)
       return Error{-EINVAL, "an object is opened with MORSEL_READ or MORSEL_READ_WRITE"};
-    auto file = open_named(*valid, access);
-    if (!file) return file.error();
-    auto handle = adopt(std::move(*file));
+    auto opened = open_named(*valid, access);
+    if (!opened) return opened.error();
+    auto handle = adopt(std::move(opened->file), opened->tables_kept);
     if (!handle) return handle.error();
     if (access == MORSEL_READ_WRITE)
       if (Status status = may_write(**handle); !status) return status;

@@ -2,8 +2,10 @@
 #include "mapping.h"
 
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -23,6 +25,14 @@ void mark_used(int fd) {
     std::this_thread::sleep_for(1ms);
   const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
   futimens(fd, times);  // the last use; not everybody may say that
+}
+
+// Whether the page table has an entry for it.
+bool is_present(const std::byte* at) {
+  constexpr uintptr_t page = 4096;
+  unsigned char state = 0;
+  void* start = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(at) / page * page);
+  return mincore(start, page, &state) != 0 || (state & 1);
 }
 
 }  // namespace
@@ -52,7 +62,8 @@ Result<std::unique_ptr<morsel_mapping>> map_object(const morsel_object& object,
   if (Status status = object.backend->map(*region, use->get(), length, access); !status)
     return status.error();
   return std::unique_ptr<morsel_mapping>(
-      new morsel_mapping{std::move(*use), object.backend, *bytes, std::move(*region)});
+      new morsel_mapping{std::move(*use), object.backend, *bytes, std::move(*region),
+                         object.tables_kept && object.backend->id == MORSEL_HUGETLB});
 }
 
 Result<bool> in_use(const morsel_object& object) {
@@ -86,7 +97,13 @@ void* morsel_address(const morsel_mapping* mapping) { return mapping->region.at(
 uint64_t morsel_mapped_bytes(const morsel_mapping* mapping) { return mapping->bytes; }
 
 void morsel_touch(const morsel_mapping* mapping) {
-  mapping->backend->touch(mapping->region.at(), mapping->bytes);
+  const std::byte* at = mapping->region.at();
+  if (mapping->tables_kept) {
+    touch_each(at, mapping->bytes, pud_slot);
+    // The holder may have died since, and we were the first.
+    if (is_present(at + std::min(mapping->bytes, pud_slot) - 1)) return;
+  }
+  mapping->backend->touch(at, mapping->bytes);
 }
 
 void morsel_unmap(morsel_mapping* mapping) { delete mapping; }

@@ -14,6 +14,8 @@ struct morsel_mapping {
   const morsel::Backend* backend;
   uint64_t bytes;
   morsel::Region region;
+  /// Of hugetlb: one page of each GiB brings all the others, as long as somebody has them mapped.
+  bool tables_kept;
 };
 
 namespace morsel {

@@ -14,7 +14,7 @@ using namespace morsel;
 
 namespace morsel {
 
-Result<Handle> adopt(Descriptor fd) {
+Result<Handle> adopt(Descriptor fd, bool tables_kept) {
   struct stat st;
   struct statfs fs;
   if (fstat(fd.get(), &st) != 0 || fstatfs(fd.get(), &fs) != 0)
@@ -27,7 +27,7 @@ Result<Handle> adopt(Descriptor fd) {
     if (!backend->recognises(fd.get(), fs)) continue;
     bool writes = (flags & O_ACCMODE) == O_RDWR && !backend->is_sealed(fd.get());
     morsel_access access = writes ? MORSEL_READ_WRITE : MORSEL_READ;
-    return Handle(new morsel_object{std::move(fd), backend, access, {}});
+    return Handle(new morsel_object{std::move(fd), backend, access, {}, tables_kept});
   }
   return Error{-EINVAL, "the file is on neither morselfs, hugetlbfs (2-MiB pages) nor tmpfs"};
 }

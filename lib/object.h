@@ -14,6 +14,7 @@ struct morsel_object {
   const morsel::Backend* backend;
   morsel_access access;
   std::string fallback;
+  bool tables_kept = false;  /// see Opened
 };
 
 namespace morsel {
@@ -22,7 +23,7 @@ using Handle = std::unique_ptr<morsel_object>;
 
 /// The object whose descriptor that is. -EINVAL: of none. Whoever it came from, nothing is
 /// believed.
-Result<Handle> adopt(Descriptor fd);
+Result<Handle> adopt(Descriptor fd, bool tables_kept = false);
 
 /// The object's size now; another process may change it.
 Result<uint64_t> size_of(int fd);

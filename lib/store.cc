@@ -90,13 +90,13 @@ Status publish(const std::string& name, int fd, morsel_backend backend, uint64_t
   return (*store)->publish({name, fd, backend, bytes, mode, attributes, false});
 }
 
-Result<Descriptor> open_named(const std::string& name, morsel_access access) {
+Result<Opened> open_named(const std::string& name, morsel_access access) {
   Error last{-ENOENT, "there is no such object"};
   for (const auto& store : stores()) {
-    auto file = store->open(name, access);
-    if (file && is_trusted(file->get())) return file;
+    auto opened = store->open(name, access);
+    if (opened && is_trusted(opened->file.get())) return opened;
     // What is somewhere but not for us says more than that nothing is elsewhere.
-    if (!file && file.error().code != -ENOENT && last.code == -ENOENT) last = file.error();
+    if (!opened && opened.error().code != -ENOENT && last.code == -ENOENT) last = opened.error();
   }
   return last;
 }

@@ -30,6 +30,12 @@ struct Entry {
   int64_t atime_ns;  /// the last use
 };
 
+struct Opened {
+  Descriptor file;
+  /// hugetlb: the holder has filled all page tables that mappings share, and keeps them.
+  bool tables_kept = false;
+};
+
 struct Publication {
   std::string name;
   int fd;
@@ -60,7 +66,7 @@ class Store {
   const bool own;
 
   /// -ENOENT, -EACCES, -EPERM (sealed). Nothing is said about what kind of file it is.
-  [[nodiscard]] virtual Result<Descriptor> open(const std::string& name, morsel_access access) = 0;
+  [[nodiscard]] virtual Result<Opened> open(const std::string& name, morsel_access access) = 0;
   /// -EEXIST, unless it may replace.
   [[nodiscard]] virtual Status publish(const Publication& publication) = 0;
   /// -ENOENT, -EACCES, -EBUSY.
@@ -98,7 +104,7 @@ Status publish(const std::string& name, int fd, morsel_backend backend, uint64_t
                unsigned mode, const std::string& attributes);
 
 /// A descriptor with these rights. -ENOENT, -EACCES, -EPERM (sealed).
-Result<Descriptor> open_named(const std::string& name, morsel_access access);
+Result<Opened> open_named(const std::string& name, morsel_access access);
 
 /// -ENOENT, -EACCES.
 Status remove_named(const std::string& name);

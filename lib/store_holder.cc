@@ -37,15 +37,16 @@ class HolderStore final : public Store {
  public:
   HolderStore(const std::string& where, bool is_own) : Store(where, is_own) {}
 
-  [[nodiscard]] Result<Descriptor> open(const std::string& name, morsel_access access) override {
+  [[nodiscard]] Result<Opened> open(const std::string& name, morsel_access access) override {
     // It alone knows what is sealed, and may not be written to.
     if (access == MORSEL_READ)
-      if (Descriptor file = open_by_link(directory, name)) return file;
+      if (Descriptor file = open_by_link(directory, name)) return Opened{std::move(file), true};
     auto talk = ask_holder(directory, false,
                            {{"op", "open"}, {"name", name}, {"write", access != MORSEL_READ}});
     if (!talk) return talk.error();
     if (!talk->answer.fd) return Error{-EPROTO, "the holder's answer has no descriptor"};
-    return std::move(talk->answer.fd);
+    const bool kept = talk->answer.body.value("kept", json()) == true;
+    return Opened{std::move(talk->answer.fd), kept};
   }
 
   [[nodiscard]] Status publish(const Publication& object) override {

@@ -55,10 +55,12 @@ class MountStore final : public Store {
         mount_(std::move(mount)),
         user_(user) {}
 
-  [[nodiscard]] Result<Descriptor> open(const std::string& name, morsel_access access) override {
+  [[nodiscard]] Result<Opened> open(const std::string& name, morsel_access access) override {
     auto objects = find("objects");
     if (!objects) return objects.error();
-    return open_file(objects->get(), name, access);
+    auto file = open_file(objects->get(), name, access);
+    if (!file) return file.error();
+    return Opened{std::move(*file)};
   }
 
   [[nodiscard]] Status publish(const Publication& object) override {

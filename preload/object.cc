@@ -119,13 +119,12 @@ long open_entry(std::string_view store, std::string_view name) {
   path << store << "/objects/" << name;
   if (!path.fits()) return -ENAMETOOLONG;
   struct stat st {};
-  long fd = -ENOENT;
-  if (is_there(path, 0, st)) {
-    if (!S_ISREG(st.st_mode)) return -ENOENT;
-    fd = call(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  } else if (is_there(path, AT_SYMLINK_NOFOLLOW, st)) {
-    fd = -EACCES;  // or the other user's process is hidden in /proc
-  }
+  // To look costs as much as to open.
+  const bool look = !holders_ran_just_now();
+  if (look && is_there(path, 0, st) && !S_ISREG(st.st_mode)) return -ENOENT;
+  long fd = call(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  // Or the other user's process is hidden in /proc.
+  if (fd == -ENOENT && is_there(path, AT_SYMLINK_NOFOLLOW, st)) fd = -EACCES;
   // The link leads to a descriptor of another user's process: only that can hand it out.
   return fd == -EACCES ? open_at_holder(store, name) : fd;
 }

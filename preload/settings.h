@@ -11,10 +11,16 @@ namespace morsel::preload {
 struct Settings {
   std::string_view stores;  // MORSEL_STORES: directories, ':' between
   bool verbose = false;     // MORSEL_VERBOSE=1: a line on stderr per decision
+  // MORSEL_HOLDERS_RAN: milliseconds of CLOCK_MONOTONIC; all holders of `stores` were seen to run
+  long holders_ran = -1;
 };
 
 /// Without stores until the library's constructor has run.
 const Settings& settings();
+
+/// Their links lead to themselves, then: it takes a while until a dead process's number is another
+/// one's.
+bool holders_ran_just_now();
 
 /// Reads the environment. For the constructor: the program may change its environment later on.
 void read_settings();

@@ -72,7 +72,7 @@ TEST_F(MountStore, publish_list_open_remove) {
   auto opened = store_->open("name-x", MORSEL_READ);
   ASSERT_TRUE(opened);
   struct stat a, b;
-  ASSERT_EQ(fstat(opened->get(), &a) + fstat(object.get(), &b), 0);
+  ASSERT_EQ(fstat(opened->file.get(), &a) + fstat(object.get(), &b), 0);
   EXPECT_EQ(a.st_ino, b.st_ino);
 
   ASSERT_TRUE(store_->remove("name-x", true));

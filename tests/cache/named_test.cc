@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Objects with names, by the C interface, in a holder that is started on demand.
 #include <morsel/morsel.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <memory>
 
 #include "holder_client.h"
+#include "holder_link.h"
 #include "temporary.h"
 
 namespace morsel {
@@ -30,7 +32,7 @@ class Named : public TemporaryDirectory, public testing::WithParamInterface<mors
     if (talk) (void)ask(talk->connection.get(), json::object({{"op", "stop"}}));
   }
 
-  int create(const char* name, unsigned mode = 0) {
+  int create(const char* name, unsigned mode = 0, uint64_t bytes = Named::bytes) {
     morsel_options options{};
     options.struct_size = sizeof options;
     options.backend = GetParam();
@@ -46,6 +48,20 @@ class Named : public TemporaryDirectory, public testing::WithParamInterface<mors
     const int code = morsel_open(name, access, &object, &error_);
     if (code == 0) opened_.reset(object);
     return code;
+  }
+
+  /// In the end: the holder does its work after it has answered.
+  [[nodiscard]] bool can_be_opened_by_link(const std::string& name) const {
+    for (int i = 0; i < 10'000; i++) {
+      if (open_by_link(path("runtime"), "name-" + name)) return true;
+      usleep(1000);
+    }
+    return false;
+  }
+  static long faults() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
   }
 
   static constexpr uint64_t bytes = 2 << 20;
@@ -106,8 +122,9 @@ TEST_P(Named, sealed_is_opened_for_reading_only) {
 TEST_P(Named, is_opened_without_the_holders_help) {
   ASSERT_EQ(create("model"), 0) << error_.text;
   ASSERT_EQ(morsel_seal(object_.get(), &error_), 0) << error_.text;
-  // It learns by the first one who asks that the object is sealed.
+  // It learns by the first one who asks that the object is sealed, and keeps its tables then.
   ASSERT_EQ(open("model", MORSEL_READ), 0) << error_.text;
+  ASSERT_TRUE(can_be_opened_by_link("model"));
   auto connection = connect_to_holder(path("runtime"));
   ASSERT_TRUE(connection);
   ucred holder{};
@@ -118,6 +135,32 @@ TEST_P(Named, is_opened_without_the_holders_help) {
   kill(holder.pid, SIGCONT);
   EXPECT_EQ(code, 0) << error_.text;
   EXPECT_EQ(morsel_is_sealed(opened_.get()), 1);
+}
+
+// One page brings all others where the holder keeps the tables, and morsel_touch() knows it.
+TEST_P(Named, kept_tables_are_touched_once) {
+  constexpr uint64_t larger = 8 << 20;
+  if (morsel_backend_probe(GetParam(), larger, &error_) != 0) GTEST_SKIP() << error_.text;
+  ASSERT_EQ(create("model", 0, larger), 0) << error_.text;
+  ASSERT_EQ(morsel_seal(object_.get(), &error_), 0) << error_.text;
+  for (const bool kept : {false, true}) {  // by the holder, which begins to keep them; by the link
+    SCOPED_TRACE(kept);
+    ASSERT_EQ(open("model", MORSEL_READ), 0) << error_.text;
+    morsel_mapping* mapping = nullptr;
+    ASSERT_EQ(morsel_map(opened_.get(), MORSEL_READ, &mapping, &error_), 0) << error_.text;
+    const long before = faults();
+    morsel_touch(mapping);
+    const long touched = faults();
+    for (uint64_t at = 0; at < larger; at += 4096)
+      EXPECT_EQ(static_cast<volatile char*>(morsel_address(mapping))[at], 0);
+    const long after = faults();
+    morsel_unmap(mapping);
+    EXPECT_EQ(after - touched, 0);
+    if (GetParam() == MORSEL_HUGETLB && kept) {
+      EXPECT_EQ(touched - before, 1);
+    }
+    EXPECT_TRUE(can_be_opened_by_link("model"));
+  }
 }
 
 TEST_P(Named, outlives_the_handle_and_its_holder_not) {

@@ -12,6 +12,8 @@
 
 #include "command.h"
 #include "directory.h"
+#include "holder_client.h"
+#include "mounts.h"
 #include "program.h"
 #include "store.h"
 
@@ -47,13 +49,26 @@ void add_to_preloaded(const std::string& library) {
   setenv("LD_PRELOAD", list.c_str(), 1);
 }
 
-/// Those that exist and that nobody else can write to, in the order in which they are asked.
-std::string existing_stores() {
+/// Those that exist and that nobody else can write to, in the order in which they are asked; and
+/// whether those of holders have one that runs.
+std::string existing_stores(bool& holders_run) {
   std::string list;
-  for (const auto& store : stores())
-    if (open_directory(AT_FDCWD, store->directory))
-      list += (list.empty() ? "" : ":") + store->directory;
+  holders_run = true;
+  for (const auto& store : stores()) {
+    if (!open_directory(AT_FDCWD, store->directory)) continue;
+    list += (list.empty() ? "" : ":") + store->directory;
+    holders_run =
+        holders_run && (is_on_morselfs(store->directory) || connect_to_holder(store->directory));
+  }
   return list;
+}
+
+/// The shim may follow links without looking where they lead, for a while: preload/settings.h.
+void say_that_holders_run() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const long milliseconds = now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+  setenv("MORSEL_HOLDERS_RAN", std::to_string(milliseconds).c_str(), 1);
 }
 
 void run(Context& context, bool verbose) {
@@ -73,8 +88,13 @@ void run(Context& context, bool verbose) {
     return context.fail(not_runnable,
                         "LD_PRELOAD can't name " + library + ": its path has a colon or a space");
   add_to_preloaded(library);
-  const std::string list = existing_stores();
+  bool holders_run = false;
+  const std::string list = existing_stores(holders_run);
   setenv("MORSEL_STORES", list.c_str(), 1);
+  if (holders_run)
+    say_that_holders_run();
+  else
+    unsetenv("MORSEL_HOLDERS_RAN");
   if (verbose) {
     setenv("MORSEL_VERBOSE", "1", 1);
     if (list.empty()) context.remark("morsel: nothing is in the cache: see morsel load");

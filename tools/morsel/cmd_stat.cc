@@ -31,9 +31,9 @@ std::string mode_text(const Entry& entry) {
 // What its memory is made of; nothing where this user may not open it.
 void add_memory(const Entry& entry, nlohmann::json& shown,
                 std::vector<std::vector<std::string>>& rows) {
-  auto file = open_named(entry.name, MORSEL_READ);
-  if (!file) return;
-  auto object = adopt(std::move(*file));
+  auto opened = open_named(entry.name, MORSEL_READ);
+  if (!opened) return;
+  auto object = adopt(std::move(opened->file));
   morsel_statistics statistics{};
   statistics.struct_size = sizeof statistics;
   if (!object || morsel_stat(object->get(), &statistics, nullptr) != 0) return;

@@ -45,7 +45,7 @@ Status check(const Request& request, const morsel_object& object) {
 
 }  // namespace
 
-Objects::~Objects() {
+void Objects::withdraw() const {
   for (const auto& [name, object] : objects_) unlinkat(links_.get(), name.c_str(), 0);
 }
 
@@ -91,11 +91,6 @@ Status Objects::keep(const std::string& name, Object& object) {
   return Done{};
 }
 
-// We want to hear of the first use of what still has to be sealed, and then kept.
-bool Objects::may_be_opened_by_link(const Object& object) {
-  return object.keeper || object.handle->backend->id != MORSEL_HUGETLB;
-}
-
 // What lies there under that name is no object: those we know.
 Status Objects::link(const std::string& name, const Object& object) const {
   const int fd = object.handle->fd.get();
@@ -103,7 +98,9 @@ Status Objects::link(const std::string& name, const Object& object) const {
   unlinkat(links_.get(), name.c_str(), 0);
   if (symlinkat(target.c_str(), links_.get(), name.c_str()) != 0)
     return system_error("linking an object");
-  if (may_be_opened_by_link(object)) mark_link(links_.get(), name, fd);
+  // Of hugetlb only when its page tables are kept: we want to hear of the first use after it was
+  // sealed, and who opens it without us relies on them.
+  if (object.handle->backend->id != MORSEL_HUGETLB) mark_link(links_.get(), name, fd);
   return Done{};
 }
 
@@ -112,9 +109,7 @@ Result<Descriptor> Objects::open(const std::string& name, bool write, const Peer
   const auto found = objects_.find(name);
   if (found == objects_.end()) return no_such(name);
   // It may have been sealed since it was published.
-  const bool kept = found->second.keeper.has_value();
   if (Status status = keep(name, found->second); !status) return status.error();
-  if (!kept && found->second.keeper) mark_link(links_.get(), name, found->second.handle->fd.get());
   const morsel_object& object = *found->second.handle;
   if (!peer.may_open(state_of(object), write))
     return Error{-EACCES, "user " + std::to_string(peer.uid) + " may not open this object"};
@@ -122,6 +117,7 @@ Result<Descriptor> Objects::open(const std::string& name, bool write, const Peer
     return Error{-EPERM, "the object is sealed"};
   answer["backend"] = object.backend->name;
   answer["bytes"] = found->second.bytes;
+  answer["kept"] = found->second.keeper && !is_unfinished(name);
   return reopen(object.fd.get(), write ? MORSEL_READ_WRITE : MORSEL_READ);
 }
 
@@ -172,6 +168,7 @@ std::optional<std::string> Objects::work() {
   const std::string name = unfinished_.front();
   if (!objects_.at(name).keeper->step()) return {};
   unfinished_.erase(unfinished_.begin());
+  mark_link(links_.get(), name, objects_.at(name).handle->fd.get());
   return name;
 }
 

@@ -23,8 +23,9 @@ class Objects {
   Objects(Descriptor links, size_t most) : links_(std::move(links)), most_(most) {}
   Objects(const Objects&) = delete;
   Objects& operator=(const Objects&) = delete;
+  ~Objects() { withdraw(); }
   /// Takes all links away.
-  ~Objects();
+  void withdraw() const;
 
   /// From now on it can be found. -EEXIST; -EINVAL: it isn't what the request says.
   Status publish(const Request& request, Descriptor fd);
@@ -59,7 +60,6 @@ class Objects {
 
   /// Sees to it that the page tables of a sealed hugetlb object live on.
   Status keep(const std::string& name, Object& object);
-  static bool may_be_opened_by_link(const Object& object);
   Status link(const std::string& name, const Object& object) const;
 
   Descriptor links_;

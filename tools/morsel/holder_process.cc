@@ -89,6 +89,8 @@ Status run(const std::string& directory, std::chrono::milliseconds idle_limit,
   ready();
   server.run();
   place->leave();
+  // Before the last client hears that we are through.
+  objects.withdraw();
   return Done{};
 }
 

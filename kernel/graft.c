@@ -378,6 +378,22 @@ void morsel_graft_unref(struct graft_table *table)
 		kfree(table);
 }
 
+/*
+ * Who unmaps its last file and maps another one has a second table before the first is
+ * freed. Both would lead morsel_graft_lock_walkers() to the same lock. With split locks
+ * nobody asks, and the list may be long. Under all_tables_lock.
+ */
+static void supersede_older(const struct mm_struct *mm)
+{
+#if !MORSEL_SPLIT_PTLOCKS
+	struct graft_table *table;
+
+	list_for_each_entry(table, &all_tables, list)
+		if (table->notifier.mm == mm)
+			table->superseded = true;
+#endif
+}
+
 static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
 {
 	struct graft_table *table;
@@ -391,6 +407,7 @@ static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
 	table->runs = RB_ROOT_CACHED;
 	init_waitqueue_head(&table->ended);
 	spin_lock(&all_tables_lock);
+	supersede_older(mm);
 	list_add(&table->list, &all_tables);
 	spin_unlock(&all_tables_lock);
 	return &table->notifier;
@@ -500,6 +517,8 @@ void morsel_graft_lock_walkers(void)
 
 	spin_lock(&all_tables_lock);
 	list_for_each_entry(table, &all_tables, list) {
+		if (table->superseded)
+			continue;
 		spin_lock_nest_lock(&table->notifier.mm->page_table_lock, &all_tables_lock);
 		preempt_enable();
 	}
@@ -510,6 +529,8 @@ void morsel_graft_unlock_walkers(void)
 	struct graft_table *table;
 
 	list_for_each_entry(table, &all_tables, list) {
+		if (table->superseded)
+			continue;
 		preempt_disable();
 		spin_unlock(&table->notifier.mm->page_table_lock);
 	}

@@ -58,6 +58,7 @@ struct address_range {
  * @notifier: holds the mm (mmgrab) and the count of users
  * @references: the notifier's and those of faults that wait
  * @list: in all_tables
+ * @superseded: the same mm has a newer one: this one is empty, and being freed
  * @lock: guards @runs, @ranges, @others, @hull, and every graft and its removal
  * @runs: by address; they never overlap
  * @ranges: invalidations between start and end; free where start == end
@@ -71,6 +72,7 @@ struct graft_table {
 	struct mmu_notifier notifier;
 	refcount_t references;
 	struct list_head list;
+	bool superseded;
 	spinlock_t lock;
 	struct rb_root_cached runs;
 	struct address_range ranges[KNOWN_RANGES];

@@ -100,6 +100,26 @@ TEST(share_file_that_grows_while_mapped) {
   CHECK_FILLED(b, 4, 0, bytes);
 }
 
+// What the module knows of a process is freed some time after its last mapping went, and the next
+// mapping needs it anew: for a while there are two. (Without split page-table locks, as on the kernel
+// `lockdep`, whoever changed a table of an object then took one lock twice.)
+TEST(share_mapped_again_at_once) {
+  for (int i = 0; i < 200; i++) {
+    int fd = make_file("f", i, 2 * leaf);
+    for (int again = 0; again < 3; again++) {
+      char* m = map(fd, 2 * leaf, rw, MAP_SHARED);
+      CHECK_FILLED(m, i, 0, 2 * leaf);
+      SYS(munmap(m, 2 * leaf));
+    }
+    char* m = map(fd, 2 * leaf, rw, MAP_SHARED);
+    CHECK_FILLED(m, i, 0, 2 * leaf);
+    SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, leaf, leaf));
+    SYS(munmap(m, 2 * leaf));
+    SYS(unlink("f"));
+    SYS(close(fd));
+  }
+}
+
 TEST(share_populated_mapping) {
   int fd = make_file("f", 1, bytes);
   char* a = map(fd, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE);

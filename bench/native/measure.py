@@ -68,7 +68,9 @@ def node_command(model: Path, tokens: int) -> list:
 
 def llama_row(figures: Figures, system: str, model: Model, runs: int, tokens: int, *options,
               file=None, launcher=()) -> None:
-    command = [*launcher, *llama_command(file or model.path, tokens, *options)]
+    # The prompt is the token that begins each text, and nothing else: a longer one takes time to
+    # compute, the same for all systems.
+    command = [*launcher, *llama_command(file or model.path, tokens, "-p", "", *options)]
     program_row(figures, system, LLAMA, model.bytes, [command] * runs)
 
 

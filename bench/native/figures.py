@@ -28,6 +28,19 @@ class Figures:
     left: list = field(default_factory=list)
     environment: dict = field(default_factory=dict)
 
+    def add_mapping(self, row: dict) -> None:
+        """The samples of all rounds make one row."""
+        before = self.mapping(row["system"])
+        if not before:
+            self.rows.append(row)
+            return
+        samples = {name: before["samples"][name] + values
+                   for name, values in row["samples"].items()}
+        before["checksum_ok"] = before.get("checksum_ok") and row.get("checksum_ok")
+        before |= summary(samples)
+        if "max_us" in before:
+            before["max_us"] = max(samples["ready_us"])
+
     def find(self, system: str, kind: str, value=None):
         for row in self.rows:
             if row["system"] == system and kind in row and value in (None, row[kind]):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model import output_of
-from native.figures import LLAMA, Figures, summary
+from native.figures import Figures, summary
 from paths import LLAMA_LOAD, MAP_BENCH, TOP
 from paths import LLAMA as LLAMA_FOLDER
 
@@ -29,17 +29,19 @@ def sum_of(path: Path) -> str:
     return output_of(MAP_BENCH, "sum", path).strip()
 
 
-def mapping_row(figures: Figures, system: str, model: Model, samples: int, *options,
-                file=None) -> None:
+def mapping_row(system: str, model: Model, samples: int, *options, file=None) -> dict:
     """`file` is what is mapped, if that is not the model itself."""
     text = output_of(MAP_BENCH, "row", "--system", system, "--file", file or model.path, "--bytes",
                      model.bytes, "--checksum", model.checksum, "--samples", samples, *options)
-    figures.rows.append(json.loads(text))
+    return json.loads(text)
 
 
-def program_row(figures: Figures, system: str, program: str, size: int, commands: list) -> None:
+def program_runs(commands: list) -> list:
     """Runs each of the commands, which print JSON about themselves."""
-    runs = [json.loads(output_of(*command)) for command in commands]
+    return [json.loads(output_of(*command)) for command in commands]
+
+
+def program_row(figures: Figures, system: str, program: str, size: int, runs: list) -> None:
     for run in runs:
         if "first_token_ms" in run:
             run["start_ms"] = run["load_ms"] + run["first_token_ms"]
@@ -66,12 +68,11 @@ def node_command(model: Path, tokens: int) -> list:
     return [LLAMA_FOLDER / "node", NODE_LOAD, LLAMA_FOLDER, model, tokens]
 
 
-def llama_row(figures: Figures, system: str, model: Model, runs: int, tokens: int, *options,
-              file=None, launcher=()) -> None:
+def llama_runs(model: Model, runs: int, tokens: int, *options, file=None, launcher=()) -> list:
     # The prompt is the token that begins each text, and nothing else: a longer one takes time to
     # compute, the same for all systems.
     command = [*launcher, *llama_command(file or model.path, tokens, "-p", "", *options)]
-    program_row(figures, system, LLAMA, model.bytes, [command] * runs)
+    return program_runs([command] * runs)
 
 
 def seconds_of(*command) -> float:
@@ -80,18 +81,10 @@ def seconds_of(*command) -> float:
     return time.monotonic() - start
 
 
-def copies(figures: Figures, systems: dict, model: Model, rounds: int) -> None:
-    """`systems`: a name, the command that copies, and the one that takes the copy away. In turns,
-    so that what else the machine does meets all of them."""
-    times = {name: [] for name in systems}
-    for _ in range(rounds):
-        for name, (copy, remove) in systems.items():
-            times[name].append(seconds_of(*copy) * 1000)
-            output_of(*remove)
-    for name, measured in times.items():
-        row = {"system": name, "bytes": model.bytes, **summary({"copy_ms": measured})}
-        row["bytes_per_second"] = round(model.bytes / row["copy_ms"] * 1000)
-        figures.rows.append(row)
+def copy_row(figures: Figures, system: str, model: Model, times: list) -> None:
+    row = {"system": system, "bytes": model.bytes, **summary({"copy_ms": times})}
+    row["bytes_per_second"] = round(model.bytes / row["copy_ms"] * 1000)
+    figures.rows.append(row)
 
 
 def describe_machine() -> dict:

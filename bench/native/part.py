@@ -12,10 +12,10 @@ from pathlib import Path
 import model
 from model import output_of
 from native import leftovers, page_cache, place
-from native.figures import COPY, LOAD, NODE, SHARDS, Figures, write
-from native.measure import (MAP_BENCH_DYNAMIC, UNDER_RUN, Model, copies, describe_machine,
-                            llama_command, llama_row, mapping_row, node_command, program_row,
-                            run_once, sum_of)
+from native.figures import COPY, LLAMA, LOAD, NODE, SHARDS, Figures, write
+from native.measure import (MAP_BENCH_DYNAMIC, UNDER_RUN, Model, copy_row, describe_machine,
+                            llama_command, llama_runs, mapping_row, node_command, program_row,
+                            program_runs, run_once, seconds_of, sum_of)
 from native.place import Skip, compact_memory, holding, mounted
 from paths import DEMO, MAKE_MODEL, PROGRAMS, TOOLS, VOCABULARY
 from sizes import GIB, MIB, human_bytes
@@ -25,8 +25,10 @@ HUGE_PAGE = 2 * MIB
 # For the programs, the KV cache, and everything else; and on the disk for small models.
 MEMORY_EXTRA = GIB + GIB // 2
 DISK_EXTRA = GIB
-LLAMA_RUNS, TOKENS = 5, 4
-COPY_ROUNDS = 3
+# How fast memory is depends on which pages a copy got, and on what the host does meanwhile. So the
+# systems take turns, with a new copy each time.
+ROUNDS = 3
+LLAMA_RUNS, TOKENS = 2, 4  # per round
 
 
 def room() -> int:
@@ -40,7 +42,8 @@ def room() -> int:
 class Part:
     def __init__(self, folder: Path, full: Model, small: Path, samples: int, llama: bool):
         self.folder, self.full, self.small = folder, full, small
-        self.samples, self.with_llama = samples, llama
+        self.samples, self.with_llama = -(-samples // ROUNDS), llama
+        self.llama_runs, self.copy_times = {}, {}
         self.figures = Figures(environment=describe_machine())
         self.start = time.monotonic()
 
@@ -61,11 +64,13 @@ class Part:
             self.figures.failed.append(f"{systems}: {' '.join(str(error).split())}")
 
     def row(self, system: str, *options, file=None) -> None:
-        mapping_row(self.figures, system, self.full, self.samples, *options, file=file)
+        self.figures.add_mapping(
+            mapping_row(system, self.full, self.samples, *options, file=file))
 
     def llama(self, system: str, *options, **more) -> None:
         if self.with_llama:
-            llama_row(self.figures, system, self.full, LLAMA_RUNS, TOKENS, *options, **more)
+            self.llama_runs.setdefault(system, []).extend(
+                llama_runs(self.full, LLAMA_RUNS, TOKENS, *options, **more))
 
     # --- the systems ------------------------------------------------------------------------
 
@@ -117,10 +122,11 @@ class Part:
         compact_memory()
         with mounted(self.folder / "m", "tmpfs", "size=100%,huge=always") as folder:
             copy = folder / "model.gguf"
-            copies(self.figures,
-                   {COPY: (("cp", self.full.path, copy), ("rm", copy)),
-                    LOAD: (("morsel", "load", self.full.path), ("morsel", "rm", self.full.path))},
-                   self.full, COPY_ROUNDS)
+            for system, command, remove in (
+                    (COPY, ("cp", self.full.path, copy), ("rm", copy)),
+                    (LOAD, ("morsel", "load", self.full.path), ("morsel", "rm", self.full.path))):
+                self.copy_times.setdefault(system, []).append(seconds_of(*command) * 1000)
+                output_of(*remove)
 
     def run(self) -> None:
         """Unmodified programs that map the file on ext4, under `morsel run`."""
@@ -140,16 +146,14 @@ class Part:
         # Of the three files one is named: the command knows that they belong together.
         for file in (whole, files[0]):
             self.load(file)
-        program_row(self.figures, "ext4", NODE, size, [node])
-        program_row(self.figures, "morsel-run", NODE, size, [[*UNDER_RUN, *node]])
-        program_row(self.figures, "ext4", SHARDS, size, [reference])
-        program_row(self.figures, "morsel-run", SHARDS, size, [[*UNDER_RUN, *llama]])
+        for system, program, command in (
+                ("ext4", NODE, node), ("morsel-run", NODE, [*UNDER_RUN, *node]),
+                ("ext4", SHARDS, reference), ("morsel-run", SHARDS, [*UNDER_RUN, *llama])):
+            program_row(self.figures, system, program, size, program_runs([command]))
         for file in (whole, files[0]):
             output_of("morsel", "rm", file)
 
-    def measure(self) -> None:
-        if self.with_llama:
-            run_once(*llama_command(self.small, 1))  # its libraries are read from the disk
+    def systems(self) -> None:
         self.attempt("ext4", self.ext4)
         self.attempt("tmpfs-4k, untouched", lambda: self.tmpfs("tmpfs-4k", "never", "untouched"))
         self.attempt("tmpfs-huge", lambda: self.tmpfs("tmpfs-huge", "always"))
@@ -159,9 +163,20 @@ class Part:
                      lambda: self.shared("share-bench-library", "morsel-lib", "morsel-open"))
         self.attempt("morsel-run", self.run)
         self.attempt(f"{COPY}, {LOAD}", self.copying)
+        self.attempt("ext4-4k", self.ext4_4k)
+
+    def measure(self) -> None:
+        if self.with_llama:
+            run_once(*llama_command(self.small, 1))  # its libraries are read from the disk
+        for number in range(1, ROUNDS + 1):
+            self.say(f"round {number} of {ROUNDS}")
+            self.systems()
+        for system, times in self.copy_times.items():
+            copy_row(self.figures, system, self.full, times)
+        for system, runs in self.llama_runs.items():
+            program_row(self.figures, system, LLAMA, self.full.bytes, runs)
         if self.with_llama:
             self.attempt(f"{NODE}, {SHARDS}", self.programs)
-        self.attempt("ext4-4k", self.ext4_4k)
 
 
 def write_small(path: Path, *options) -> None:

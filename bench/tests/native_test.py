@@ -231,24 +231,33 @@ class Programs(unittest.TestCase):
 
     def test_medians_and_their_sum(self):
         found = Figures()
-        measure.program_row(found, "ext4", LLAMA, 1, [[*self.COMMAND, "7"]] * 3)
+        measure.program_row(found, "ext4", LLAMA, 1,
+                            measure.program_runs([[*self.COMMAND, "7"]] * 3))
         self.assertEqual(found.program("ext4")["start_ms"], 5)
         self.assertEqual(found.program("ext4")["samples"]["load_ms"], [2, 2, 2])
         self.assertEqual(found.failed, [])
 
     def test_runs_with_different_tokens_are_a_failure(self):
         found = Figures()
-        measure.program_row(found, "ext4", LLAMA, 1, [[*self.COMMAND, "7"], [*self.COMMAND, "8"]])
+        measure.program_row(found, "ext4", LLAMA, 1, measure.program_runs(
+            [[*self.COMMAND, "7"], [*self.COMMAND, "8"]]))
         self.assertEqual(len(found.failed), 1)
 
-    def test_copies_take_turns(self):
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder) / "log"
-            found = Figures()
-            measure.copies(found, {name: (("sh", "-c", f"echo {name} >>{log}"), ("true",))
-                                   for name in ("a", "b")}, measure.Model(log, 10, ""), 2)
-            self.assertEqual(log.read_text().split(), ["a", "b", "a", "b"])
-            self.assertEqual(len(found.copy("a")["samples"]["copy_ms"]), 2)
+    def test_copies(self):
+        found = Figures()
+        measure.copy_row(found, "a", measure.Model(Path("x"), 4000, ""), [1.0, 2.0, 9.0])
+        self.assertEqual(found.copy("a")["copy_ms"], 2)
+        self.assertEqual(found.copy("a")["bytes_per_second"], 2_000_000)
+
+    def test_samples_of_all_rounds_make_one_row(self):
+        found = Figures()
+        for ready, good in (([5.0, 6.0], True), ([1.0, 9.0, 8.0], False)):
+            found.add_mapping({"system": "ext4", "ready_us": 0, "max_us": 0, "checksum_ok": good,
+                               "samples": {"ready_us": ready}})
+        self.assertEqual(len(found.rows), 1)
+        self.assertEqual(found.mapping("ext4")["ready_us"], 6)
+        self.assertEqual(found.mapping("ext4")["max_us"], 9)
+        self.assertFalse(found.mapping("ext4")["checksum_ok"])
 
 
 if __name__ == "__main__":

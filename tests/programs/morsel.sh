@@ -76,7 +76,7 @@ echo more >>"$model"
 same morsel_run_changed "$(sha256sum <"$model" | cut -d" " -f1) file unmapped" \
 	"$(morsel run -- python3 "$scratch/look.py" "$model" shared 2>&1 | tail -3 | xargs)"
 check morsel_prune morsel prune
-same morsel_nothing_left 0 "$(find "$mount/.morsel" -type f 2>/dev/null | grep -vc '/lock$')"
+same morsel_nothing_left 0 "$(find "$mount/.morsel" -type f 2>/dev/null | grep -vc '/loading$')"
 rm -rf "$mount/.morsel"
 echo "# morsel: a file of $megabytes MiB, in $faults faults"
 finish

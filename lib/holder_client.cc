@@ -22,6 +22,7 @@ using nlohmann::json;
 
 // Long enough for any machine; who takes longer hangs.
 constexpr std::chrono::seconds patience{60};
+constexpr std::chrono::seconds short_patience{1};
 
 bool is_gone(const Error& error) {
   return error.code == -ENOENT || error.code == -EPIPE || error.code == -ECONNRESET;
@@ -87,15 +88,16 @@ Result<Answer> ask(int connection, const json& question, int fd) {
 
 Result<Conversation> ask_holder(const std::string& directory, bool start, const json& question,
                                 int fd) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+  // Who needs none is soon content with the answer that there is none.
+  const auto deadline = std::chrono::steady_clock::now() + (start ? patience : short_patience);
   for (;;) {
     auto connection = connect_to_holder(directory);
     if (connection) {
       auto answer = ask(connection->get(), question, fd);
       if (answer) return Conversation{std::move(*answer), std::move(*connection)};
-      // It may have been on its way out.
-      if (!start || !is_gone(answer.error()) || answer.error().code == -ENOENT)
-        return answer.error();
+      // It may have been on its way out: a dying process's socket takes connections for a moment.
+      if (!is_gone(answer.error()) || answer.error().code == -ENOENT) return answer.error();
+      if (!start && std::chrono::steady_clock::now() > deadline) return answer.error();
     } else {
       if (!start || !is_gone(connection.error())) return connection.error();
       if (Status status = start_holder(directory); !status) return status.error();

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 
@@ -84,6 +85,16 @@ class Life(CacheCase):
         self.morsel("rm", path)
         client.socket.close()
         self.finish(holder)
+
+    # As at the end of a session, when the user's runtime directory is removed.
+    def test_ends_when_nobody_can_find_it_any_more(self):
+        for gone in (self.runtime, os.path.join(self.runtime, "socket")):
+            self.load(self.file())
+            pid = self.holder()
+            self.assertNotEqual(pid, 0)
+            shutil.rmtree(gone) if os.path.isdir(gone) else os.unlink(gone)
+            eventually(lambda: not os.path.exists(f"/proc/{pid}/fd/0"), "the holder's end")
+            self.assertEqual(self.cached(), [])
 
     def test_ends_by_a_signal(self):
         path = self.file()

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -105,6 +106,19 @@ Result<Descriptor> Place::listen() const {
       fchmodat(directory_.get(), "socket", 0666, 0) != 0 || ::listen(socket.get(), 128) != 0)
     return system_error("listening at " + path_ + "/socket");
   return socket;
+}
+
+Descriptor Place::watch() const {
+  Descriptor events(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  const std::string self = "/proc/self/fd/" + std::to_string(directory_.get());
+  if (!events || inotify_add_watch(events.get(), self.c_str(), IN_DELETE | IN_MOVED_FROM) < 0)
+    return {};
+  return events;
+}
+
+bool Place::can_be_found() const {
+  struct stat st;
+  return fstatat(directory_.get(), "socket", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void Place::leave() const { unlinkat(directory_.get(), "socket", 0); }

@@ -28,6 +28,10 @@ class Place {
   [[nodiscard]] Status show_that_it_runs() const;
   /// A socket that everybody may connect to.
   [[nodiscard]] Result<Descriptor> listen() const;
+  /// Becomes readable when something in the directory is removed. None if the kernel has no more.
+  [[nodiscard]] Descriptor watch() const;
+  /// Whether clients can still come.
+  [[nodiscard]] bool can_be_found() const;
   /// Takes the socket's name away.
   void leave() const;
 

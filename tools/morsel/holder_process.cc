@@ -85,7 +85,7 @@ Status run(const std::string& directory, std::chrono::milliseconds idle_limit,
   if (!listener) return listener.error();
   // Half of the descriptors are for clients and what else there is.
   Objects objects(std::move(*links), raise_limit_of_files() / 2);
-  Server server(std::move(*listener), std::move(*signals), objects, idle_limit);
+  Server server(*place, std::move(*listener), std::move(*signals), objects, idle_limit);
   ready();
   server.run();
   place->leave();

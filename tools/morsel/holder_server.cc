@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "holder_client.h"
@@ -23,10 +24,12 @@ constexpr size_t most_of_others = 256;
 
 }  // namespace
 
-Server::Server(Descriptor listener, Descriptor signals, Objects& objects,
+Server::Server(const Place& place, Descriptor listener, Descriptor signals, Objects& objects,
                std::chrono::milliseconds idle_limit)
-    : listener_(std::move(listener)),
+    : place_(place),
+      listener_(std::move(listener)),
       signals_(std::move(signals)),
+      removals_(place.watch()),
       objects_(objects),
       idle_limit_(idle_limit) {}
 
@@ -50,7 +53,7 @@ void Server::run() {
     if (polled[0].revents != 0) return;
     // Clients come and go meanwhile: those that were polled, by their numbers.
     std::vector<std::pair<ClientId, short>> events;
-    auto each = polled.begin() + 2;
+    auto each = polled.begin() + 3;
     for (const auto& [id, client] : clients_) events.emplace_back(id, (each++)->revents);
     for (const auto& [id, happened] : events) {
       const auto client = clients_.find(id);
@@ -58,6 +61,7 @@ void Server::run() {
         drop(id);
     }
     if (polled[1].revents != 0) accept_one();
+    if (polled[2].revents != 0) look_around();
     if (objects_.has_work()) work();
   }
 }
@@ -72,12 +76,20 @@ int Server::timeout() const {
 
 std::vector<pollfd> Server::interests() const {
   std::vector<pollfd> polled{{signals_.get(), POLLIN, 0},
-                             {full_ ? -1 : listener_.get(), POLLIN, 0}};
+                             {full_ ? -1 : listener_.get(), POLLIN, 0},
+                             {removals_.get(), POLLIN, 0}};
   for (const auto& [id, client] : clients_) {
     const int events = client.unsent ? POLLOUT : client.waits ? 0 : POLLIN;
     polled.push_back({client.socket.get(), short(events), 0});
   }
   return polled;
+}
+
+// Without the socket's name nobody can come any more, and what we keep would be kept for ever.
+void Server::look_around() {
+  std::array<char, 4096> events;
+  if (read(removals_.get(), events.data(), events.size()) < 0 && errno != EAGAIN) removals_ = {};
+  ending_ = ending_ || !place_.can_be_found();
 }
 
 void Server::accept_one() {

@@ -14,6 +14,7 @@
 #include "holder_claims.h"
 #include "holder_objects.h"
 #include "holder_peer.h"
+#include "holder_place.h"
 #include "packet.h"
 
 namespace morsel::holder {
@@ -21,10 +22,11 @@ namespace morsel::holder {
 class Server {
  public:
   /// `signals` becomes readable when it is time to end.
-  Server(Descriptor listener, Descriptor signals, Objects& objects,
+  Server(const Place& place, Descriptor listener, Descriptor signals, Objects& objects,
          std::chrono::milliseconds idle_limit);
 
-  /// Until a signal, a request to stop, or no object and no client for so long.
+  /// Until a signal, a request to stop, or no object and no client for so long; or until nobody can
+  /// find us any more.
   void run();
 
  private:
@@ -40,8 +42,10 @@ class Server {
   using Clients = std::map<ClientId, Client>;
 
   [[nodiscard]] int timeout() const;
-  /// The pollfds; those after the first two are of the clients, in their order.
+  /// The pollfds; those after the first ones are of the clients, in their order.
   [[nodiscard]] std::vector<pollfd> interests() const;
+  /// Something was removed from our directory.
+  void look_around();
   void accept_one();
   /// Too many for one user?
   [[nodiscard]] bool is_crowd(const Peer& peer) const;
@@ -63,7 +67,8 @@ class Server {
   /// Tells who published it: there is nothing left to do, or it is gone already.
   void finish(const std::string& name);
 
-  Descriptor listener_, signals_;
+  const Place& place_;
+  Descriptor listener_, signals_, removals_;
   Objects& objects_;
   const std::chrono::milliseconds idle_limit_;
   Clients clients_;

@@ -26,7 +26,7 @@ demo: ## maps a 6.82-GiB model, natively and in a VM, beside ext4, tmpfs and hug
 	@bench/demo/run
 
 .PHONY: test
-test: ## all tests: unit tests, then the VM tests on both kernels (20 minutes)
+test: ## all tests: unit tests, then the VM tests on both kernels (45 minutes on 2 CPUs)
 	@scripts/install-packages build vm
 	@scripts/test
 

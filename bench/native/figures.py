@@ -34,6 +34,9 @@ class Figures:
         if not before:
             self.rows.append(row)
             return
+        if before.get("backing") != row.get("backing"):
+            self.failed.append(f"{row['system']}: mapped {before.get('backing')} in one round and "
+                               f"{row.get('backing')} in another")
         samples = {name: before["samples"][name] + values
                    for name, values in row["samples"].items()}
         before["checksum_ok"] = before.get("checksum_ok") and row.get("checksum_ok")

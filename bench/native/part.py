@@ -29,7 +29,7 @@ DISK_EXTRA = GIB
 # systems take turns, with a new copy each time.
 ROUNDS = 3
 LLAMA_RUNS, TOKENS = 3, 4  # per round
-# A copy that several threads made has used up what the host allows for a moment (seconds).
+# Seconds after a copy by several threads, so that what is measured does not run beside its end.
 SETTLE = 2
 
 
@@ -71,7 +71,7 @@ class Part:
 
     def llama(self, system: str, *options, **more) -> None:
         if self.with_llama:
-            # The first one after a copy is slower, with all of them.
+            # The first one after a copy was often the slowest; with all systems it does not count.
             self.llama_runs.setdefault(system, []).extend(
                 llama_runs(self.full, 1 + LLAMA_RUNS, TOKENS, *options, **more)[1:])
 

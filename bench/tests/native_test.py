@@ -253,11 +253,12 @@ class Programs(unittest.TestCase):
         found = Figures()
         for ready, good in (([5.0, 6.0], True), ([1.0, 9.0, 8.0], False)):
             found.add_mapping({"system": "ext4", "ready_us": 0, "max_us": 0, "checksum_ok": good,
-                               "samples": {"ready_us": ready}})
+                               "backing": str(good), "samples": {"ready_us": ready}})
         self.assertEqual(len(found.rows), 1)
         self.assertEqual(found.mapping("ext4")["ready_us"], 6)
         self.assertEqual(found.mapping("ext4")["max_us"], 9)
         self.assertFalse(found.mapping("ext4")["checksum_ok"])
+        self.assertEqual(len(found.failed), 1)  # what is behind the mapping is not the same
 
 
 if __name__ == "__main__":

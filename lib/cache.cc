@@ -30,6 +30,17 @@ Freshness freshness_of(const Entry& entry, const Attributes& attributes) {
 
 }  // namespace
 
+Handle find_copy_at_once(const struct stat& state) {
+  const std::string name = entry_of(state);
+  for (const auto& store : stores()) {
+    Opened opened = store->open_at_once(name);
+    if (!opened.file) continue;
+    auto object = adopt(std::move(opened.file), opened.tables_kept);
+    if (object && is_copy(**object, state)) return std::move(*object);
+  }
+  return {};
+}
+
 Result<Handle> find_copy(const struct stat& state) {
   Error last{-ENOENT, "the file is not in the cache"};
   const std::string name = entry_of(state);

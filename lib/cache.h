@@ -23,6 +23,8 @@ namespace morsel {
 
 /// The copy of the file in this state. -ENOENT: there is none that can be relied on.
 Result<Handle> find_copy(const struct stat& state);
+/// NULL where there is none, or a holder would have to be asked, who might not answer.
+Handle find_copy_at_once(const struct stat& state);
 
 enum class Freshness {
   fresh,

@@ -17,16 +17,6 @@ using namespace morsel;
 
 namespace {
 
-// The exclusive lock is held for moments, by who looks whether the object is used. Who holds it for
-// longer is throwing the object out, which harms no mapping, or wants to block us.
-void mark_used(int fd) {
-  using namespace std::chrono_literals;
-  for (int tries = 0; tries < 50 && flock(fd, LOCK_SH | LOCK_NB) != 0; tries++)
-    std::this_thread::sleep_for(1ms);
-  const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
-  futimens(fd, times);  // the last use; not everybody may say that
-}
-
 // Whether the page table has an entry for it.
 bool is_present(const std::byte* at) {
   constexpr uintptr_t page = 4096;
@@ -38,6 +28,16 @@ bool is_present(const std::byte* at) {
 }  // namespace
 
 namespace morsel {
+
+// The exclusive lock is held for moments, by who looks whether the object is used. Who holds it for
+// longer is throwing the object out, which harms no mapping, or wants to block us.
+void mark_used(int fd) {
+  using namespace std::chrono_literals;
+  for (int tries = 0; tries < 50 && flock(fd, LOCK_SH | LOCK_NB) != 0; tries++)
+    std::this_thread::sleep_for(1ms);
+  const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
+  futimens(fd, times);  // the last use; not everybody may say that
+}
 
 Result<std::unique_ptr<morsel_mapping>> map_object(const morsel_object& object,
                                                    morsel_access access) {

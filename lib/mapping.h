@@ -23,6 +23,9 @@ namespace morsel {
 Result<std::unique_ptr<morsel_mapping>> map_object(const morsel_object& object,
                                                    morsel_access access);
 
+/// Takes the lock that says so, and moves the time of the last use.
+void mark_used(int fd);
+
 /// Whether any process has it mapped.
 Result<bool> in_use(const morsel_object& object);
 

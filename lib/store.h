@@ -67,6 +67,8 @@ class Store {
 
   /// -ENOENT, -EACCES, -EPERM (sealed). Nothing is said about what kind of file it is.
   [[nodiscard]] virtual Result<Opened> open(const std::string& name, morsel_access access) = 0;
+  /// For reading, without waiting for anybody's answer; nothing if that can't be.
+  [[nodiscard]] virtual Opened open_at_once(const std::string& name) = 0;
   /// -EEXIST, unless it may replace.
   [[nodiscard]] virtual Status publish(const Publication& publication) = 0;
   /// -ENOENT, -EACCES, -EBUSY.

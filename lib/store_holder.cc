@@ -40,13 +40,17 @@ class HolderStore final : public Store {
   [[nodiscard]] Result<Opened> open(const std::string& name, morsel_access access) override {
     // It alone knows what is sealed, and may not be written to.
     if (access == MORSEL_READ)
-      if (Descriptor file = open_by_link(directory, name)) return Opened{std::move(file), true};
+      if (Opened opened = open_at_once(name); opened.file) return opened;
     auto talk = ask_holder(directory, false,
                            {{"op", "open"}, {"name", name}, {"write", access != MORSEL_READ}});
     if (!talk) return talk.error();
     if (!talk->answer.fd) return Error{-EPROTO, "the holder's answer has no descriptor"};
     const bool kept = talk->answer.body.value("kept", json()) == true;
     return Opened{std::move(talk->answer.fd), kept};
+  }
+
+  [[nodiscard]] Opened open_at_once(const std::string& name) override {
+    return {open_by_link(directory, name), true};
   }
 
   [[nodiscard]] Status publish(const Publication& object) override {

@@ -63,6 +63,11 @@ class MountStore final : public Store {
     return Opened{std::move(*file)};
   }
 
+  [[nodiscard]] Opened open_at_once(const std::string& name) override {
+    auto opened = open(name, MORSEL_READ);
+    return opened ? std::move(*opened) : Opened{};
+  }
+
   [[nodiscard]] Status publish(const Publication& object) override {
     auto objects = make("objects");
     if (!objects) return objects.error();

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "opened.h"
 #include "place.h"
 #include "regions.h"
 #include "replace.h"
@@ -108,6 +109,7 @@ long lock_or_unlock(const void* address, size_t length, Real real) {
 
 __attribute__((constructor)) void start() {
   read_settings();
+  take_opened();
   choose_places();
   pthread_atfork([] { regions.lock().acquire(); }, [] { regions.lock().release(); },
                  [] { regions.lock().release(); });

@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "holder.h"
+#include "opened.h"
 #include "range.h"
 #include "settings.h"
 #include "syscall.h"
@@ -37,12 +38,8 @@ ObjectName name_of_any_version(const struct stat& source) {
 ObjectName name_of_version(const struct stat& source) {
   ObjectName name = name_of_any_version(source);
   name.decimal(source.st_size) << "-";
-  name.decimal(source.st_mtim.tv_sec * 1'000'000'000LL + source.st_mtim.tv_nsec);
+  name.decimal(nanoseconds(source.st_mtim));
   return name;
-}
-
-bool same_time(const timespec& a, const timespec& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 /// Owners other than these could have put anything there.
@@ -66,30 +63,14 @@ bool sealed_file(int fd) {
 /// that has ended can lead anywhere, so nothing is taken for granted.
 const char* check(Object& object, const struct stat& source) {
   struct stat st {};
-  struct statfs fs {};
-  if (call(SYS_fstat, object.fd, &st) != 0 || call(SYS_fstatfs, object.fd, &fs) != 0 ||
-      !S_ISREG(st.st_mode))
-    return not_cached;
+  if (call(SYS_fstat, object.fd, &st) != 0 || !S_ISREG(st.st_mode)) return not_cached;
   if (!trusted(st.st_uid, source)) return "its object in the cache belongs to somebody else";
-
-  const auto magic = static_cast<unsigned long>(fs.f_type);
-  bool sealed = false;
+  if (!find_kind(object.fd, object.kind)) return "its object in the cache is of an unknown kind";
+  if (!(object.kind == Kind::morselfs ? sealed_file(object.fd) : sealed_memory(object.fd)))
+    return "its object in the cache is not sealed";
   auto size = static_cast<uintptr_t>(source.st_size);
-  if (magic == HUGETLBFS_MAGIC && fs.f_bsize == static_cast<long>(huge_page)) {
-    object.kind = Kind::hugetlb;
-    size = round_up(size, huge_page);
-    sealed = sealed_memory(object.fd);
-  } else if (magic == TMPFS_MAGIC) {
-    object.kind = Kind::memfd;
-    sealed = sealed_memory(object.fd);
-  } else if (magic == MORSELFS_SUPER_MAGIC) {
-    object.kind = Kind::morselfs;
-    sealed = sealed_file(object.fd);
-  } else {
-    return "its object in the cache is of an unknown kind";
-  }
-  if (!sealed) return "its object in the cache is not sealed";
-  if (static_cast<uintptr_t>(st.st_size) != size || !same_time(st.st_mtim, source.st_mtim))
+  if (object.kind == Kind::hugetlb) size = round_up(size, huge_page);
+  if (static_cast<uintptr_t>(st.st_size) != size || nanoseconds(st.st_mtim) != nanoseconds(source.st_mtim))
     return "its object in the cache is not of this version";
   return nullptr;
 }
@@ -160,9 +141,25 @@ const char* name_of(Kind kind) {
   return "";
 }
 
+bool find_kind(int fd, Kind& kind) {
+  struct statfs fs {};
+  if (call(SYS_fstatfs, fd, &fs) != 0) return false;
+  const auto magic = static_cast<unsigned long>(fs.f_type);
+  if (magic == HUGETLBFS_MAGIC && fs.f_bsize == static_cast<long>(huge_page))
+    kind = Kind::hugetlb;
+  else if (magic == TMPFS_MAGIC)
+    kind = Kind::memfd;
+  else if (magic == MORSELFS_SUPER_MAGIC)
+    kind = Kind::morselfs;
+  else
+    return false;
+  return true;
+}
+
 Object find_object(const struct stat& source) {
+  Object object = find_opened(source);
+  if (object.fd >= 0) return object;
   const ObjectName name = name_of_version(source);
-  Object object;
   for_each_store([&](std::string_view store) {
     const long fd = open_entry(store, name.view());
     if (fd == -EACCES) object.why_not = no_right;

@@ -17,6 +17,13 @@ struct Object {
   const char* why_not = nullptr;
 };
 
+/// False: the descriptor is of nothing that objects are made of.
+bool find_kind(int fd, Kind& kind);
+
+constexpr long nanoseconds(const timespec& time) {
+  return time.tv_sec * 1'000'000'000L + time.tv_nsec;
+}
+
 /// The caller closes the descriptor. `source` is what fstat said of the file.
 Object find_object(const struct stat& source);
 

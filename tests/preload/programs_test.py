@@ -36,7 +36,7 @@ with open(sys.argv[1], 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.AC
 class Programs(unittest.TestCase):
     def setUp(self):
         self.store = Store()
-        self.addCleanup(self.store.temporary.cleanup)
+        self.addCleanup(self.store.cleanup)
         self.file = self.store.write("file", DATA)
         self.store.cache(self.file)
 

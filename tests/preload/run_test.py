@@ -18,7 +18,7 @@ SHOW = "printf '%s\\n' \"$LD_PRELOAD\" \"$MORSEL_STORES\" \"$MORSEL_VERBOSE\""
 class Run(unittest.TestCase):
     def setUp(self):
         self.store = Store()
-        self.addCleanup(self.store.temporary.cleanup)
+        self.addCleanup(self.store.cleanup)
 
     def morsel(self, *arguments, **environment):
         env = {**os.environ, "MORSEL_RUNTIME": self.store.directory, **environment}

@@ -3,9 +3,11 @@
 
 import fcntl
 import os
+import struct
 import tempfile
 
 F_ADD_SEALS = 1033
+F_OFD_SETLK = 37
 ALL_SEALS = 0xf
 
 
@@ -16,6 +18,25 @@ class Store:
         os.makedirs(os.path.join(self.directory, "objects"), mode=0o755)
         os.chmod(self.temporary.name, 0o755)
         self.objects = []
+        self.lock = None
+
+    def run(self) -> None:
+        """What is true while a holder runs: lib/holder_link.h."""
+        if self.lock:
+            return
+        self.lock = open(os.path.join(self.directory, "lock"), "wb")
+        whole_file = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(self.lock, F_OFD_SETLK, whole_file)
+
+    def cleanup(self) -> None:
+        if self.lock:
+            self.lock.close()
+        self.temporary.cleanup()
+
+    def link(self, path: str) -> str:
+        st = os.stat(path)
+        name = f"file-{st.st_dev:x}-{st.st_ino:x}-{st.st_size}-{st.st_mtime_ns}"
+        return os.path.join(self.directory, "objects", name)
 
     def path(self, name: str) -> str:
         return os.path.join(self.temporary.name, name)
@@ -34,6 +55,8 @@ class Store:
             copy.write(source.read())
         os.utime(fd, ns=(st.st_atime_ns, st.st_mtime_ns))
         fcntl.fcntl(fd, F_ADD_SEALS, ALL_SEALS)
-        name = f"file-{st.st_dev:x}-{st.st_ino:x}-{st.st_size}-{st.st_mtime_ns}"
-        os.symlink(f"/proc/{os.getpid()}/fd/{fd}", os.path.join(self.directory, "objects", name))
+        os.symlink(f"/proc/{os.getpid()}/fd/{fd}", self.link(path))
+        object = os.fstat(fd)
+        mark = object.st_ino * 10**9 + object.st_dev % 10**9
+        os.utime(self.link(path), ns=(mark, mark), follow_symlinks=False)
         self.objects.append(fd)

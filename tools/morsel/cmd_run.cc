@@ -14,6 +14,7 @@
 #include "directory.h"
 #include "holder_client.h"
 #include "mounts.h"
+#include "named_copies.h"
 #include "program.h"
 #include "store.h"
 
@@ -95,6 +96,11 @@ void run(Context& context, bool verbose) {
     say_that_holders_run();
   else
     unsetenv("MORSEL_HOLDERS_RAN");
+  const std::string opened = open_named_copies(context.program);
+  if (opened.empty())
+    unsetenv("MORSEL_OPENED");
+  else
+    setenv("MORSEL_OPENED", opened.c_str(), 1);
   if (verbose) {
     setenv("MORSEL_VERBOSE", "1", 1);
     if (list.empty()) context.remark("morsel: nothing is in the cache: see morsel load");

@@ -79,13 +79,6 @@ void pause_ms(long ms) {
   nanosleep(&t, nullptr);
 }
 
-// A kernel that watches itself needs longer for everything.
-double patience() {
-  const char* text = getenv("MORSELS_TEST_SLOWNESS");
-  double factor = text ? atof(text) : 1;
-  return factor > 1 ? factor : 1;
-}
-
 double now() {
   timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -94,7 +87,7 @@ double now() {
 
 // Kills what is left of the test and reaps it. False if something would not die.
 bool kill_group(pid_t group) {
-  for (double end = now() + 30 * patience(); now() < end; pause_ms(5)) {
+  for (double end = now() + 30 * slowness(); now() < end; pause_ms(5)) {
     kill(-group, SIGKILL);
     pid_t pid;
     while ((pid = waitpid(-1, nullptr, WNOHANG)) > 0)
@@ -138,7 +131,7 @@ void supervise(pid_t pid, double limit) {
 // references put at the end of a task), so wait for equality.
 void check_leaks(const struct statfs& before) {
   struct statfs after;
-  double end = now() + 15 * patience();
+  double end = now() + 15 * slowness();
   do {
     if (statfs(dir.c_str(), &after) != 0) {
       conclude(failed, "statfs after the test failed");
@@ -173,7 +166,7 @@ State run(const Case& test) {
     _exit(0);
   }
   setpgid(pid, pid);
-  supervise(pid, test.limit * patience());
+  supervise(pid, test.limit * slowness());
   if (!kill_group(pid)) conclude(failed, "a process of the test can't be killed");
   remove_tree(work);
   if (verdict->state != failed) check_leaks(before);
@@ -190,6 +183,12 @@ State run(const Case& test) {
 }
 
 }  // namespace
+
+double slowness() {
+  const char* text = getenv("MORSELS_TEST_SLOWNESS");
+  double factor = text ? atof(text) : 1;
+  return factor > 1 ? factor : 1;
+}
 
 Case::Case(const char* n, unsigned l, Body b) : name(n), limit(l), body(b) {
   *last_case = this;

@@ -42,8 +42,8 @@ std::string keep(Descriptor copy, const struct stat& source) {
   for (const uint64_t number :
        {uint64_t(state.st_dev), uint64_t(state.st_ino), uint64_t(source.st_dev),
         uint64_t(source.st_ino), uint64_t(source.st_size), uint64_t(mtime_of(source))})
-    entry += ":" + std::to_string(number);
-  return entry + ",";
+    entry.append(":").append(std::to_string(number));
+  return entry.append(",");
 }
 
 }  // namespace

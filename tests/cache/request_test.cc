@@ -97,7 +97,7 @@ TEST(Request, random_changes) {
         default:
           text.insert(at, 1, "{}[],:\"\\0-e."[random() % 12]);
       }
-      if (text.empty()) text = "x";
+      if (text.empty()) text.assign(1, 'x');
     }
     auto request = parse_request(text);
     if (!request) {

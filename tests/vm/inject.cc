@@ -66,7 +66,11 @@ static long steady_tables_of_nobody() {
 void session(void (*body)()) {
   need();
   long before = steady_tables_of_nobody(), after = 0;
-  pid_t pid = harness::spawn(body);
+  pid_t pid = harness::spawn([body] {
+    body();
+    printf("# %lu allocations failed, one after the other\n", failed_allocations);
+    fflush(stdout);
+  });
   int status;
   SYS(waitpid(pid, &status, 0));
   end();  // also after a failure: others have tests, too

@@ -38,6 +38,9 @@ int error_of(T result) {
 // some) only some are.
 constexpr unsigned long next(unsigned long n) { return n < 16 ? n + 1 : n + n / 4; }
 
+// Allocations that did fail in this process's exhaust().
+inline unsigned long failed_allocations;
+
 // The mount has as many free blocks and inodes again.
 void check_free(const struct statfs& before, const char* what, unsigned long n);
 
@@ -53,6 +56,7 @@ void exhaust(const char* what, Act&& act, Check&& check, Undo&& undo) {
     arm(n);
     int error = act();
     bool failed = disarm();
+    failed_allocations += failed;
     if (error && !failed)
       FAIL("%s: expected success where nothing was made to fail, seen %s", what, strerror(error));
     if (error && !excusable(error))

@@ -38,8 +38,14 @@ bool parse(const char*& text, Opened& opened) {
     if (end == text || *end != (i + 1 < numbers.size() ? ':' : ',')) return false;
     text = end + 1;
   }
-  opened = {static_cast<int>(numbers[0]), Kind::memfd, numbers[1], numbers[2], numbers[3],
-            numbers[4],                   numbers[5],  static_cast<long>(numbers[6])};
+  opened = {static_cast<int>(numbers[0]),
+            Kind::memfd,
+            numbers[1],
+            numbers[2],
+            numbers[3],
+            numbers[4],
+            numbers[5],
+            static_cast<long>(numbers[6])};
   return true;
 }
 

@@ -52,7 +52,7 @@ bool is_morselfs();
 bool has_huge_leaves();     // mounted with huge=always
 std::string huge_option();  // ",huge=..." as the mount has it, or ""
 uint64_t free_bytes();      // on the mount
-double slowness();          // 1; more on a kernel that watches itself and needs longer for everything
+double slowness();  // 1; more on a kernel that watches itself and needs longer for everything
 
 // Forks; the child runs `body` and exits with 0. `join` waits and fails the test
 // unless the child ended well; `join_killed` wants it killed by this signal.

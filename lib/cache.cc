@@ -20,6 +20,12 @@ bool is_copy(const morsel_object& object, const struct stat& source) {
          mtime_of(st) == mtime_of(source);
 }
 
+// NULL if it is not.
+Handle adopt_copy(Opened opened, const struct stat& source) {
+  auto object = adopt(std::move(opened.file), opened.tables_kept);
+  return object && is_copy(**object, source) ? std::move(*object) : Handle();
+}
+
 Freshness freshness_of(const Entry& entry, const Attributes& attributes) {
   struct stat now;
   if (attributes.source.empty()) return Freshness::unknown;
@@ -35,8 +41,7 @@ Handle find_copy_at_once(const struct stat& state) {
   for (const auto& store : stores()) {
     Opened opened = store->open_at_once(name);
     if (!opened.file) continue;
-    auto object = adopt(std::move(opened.file), opened.tables_kept);
-    if (object && is_copy(**object, state)) return std::move(*object);
+    if (Handle object = adopt_copy(std::move(opened), state)) return object;
   }
   return {};
 }
@@ -50,8 +55,7 @@ Result<Handle> find_copy(const struct stat& state) {
       if (opened.error().code != -ENOENT) last = opened.error();
       continue;
     }
-    auto object = adopt(std::move(opened->file), opened->tables_kept);
-    if (object && is_copy(**object, state)) return object;
+    if (Handle object = adopt_copy(std::move(*opened), state)) return object;
   }
   return last;
 }

@@ -53,7 +53,7 @@ TEST(exit_two_hundred_mappers) {
 
 TEST(exit_sigkill_storm) {
   int fd = make_file("f", 1, bytes);
-  // A process takes a hundred times as long under KASAN while all others are busy, too.
+  // Eight waves of busy processes took ten minutes under KASAN, on a host that was busy, too.
   const int waves = harness::slowness() > 1 ? 2 : 8;
   for (int wave = 0; wave < waves; wave++) {
     pid_t children[25];

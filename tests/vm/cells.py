@@ -85,8 +85,9 @@ for version in ("6.1", "6.12"):
 CELLS += [
     # Linux 6.12 has kmemleak look at the initramfs after it was taken out of the direct map, as free
     # memory is here, if it had to be moved: it stays.
-    Cell("debug-4cpu", "debug", 4, ["--append", "page_table_check=on retain_initrd"], suite="debug",
-         slowness=5),
+    Cell("debug-4cpu", "debug", 4,
+         ["--append", "page_table_check=on page_owner=on retain_initrd"],
+         suite="debug", slowness=5),
     Cell("lockdep-3cpu", "lockdep", 3, suite="debug", slowness=5),
     # A module with a write out of bounds in core: KASAN must see it.
     Cell("debug-oob", "debug", 1, ["--expect-complaint", "KASAN: global-out-of-bounds"], True,

@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What vm/run takes for a complaint of the kernel, and what it passes over.
+
+    kernel_log_test.py VM-RUN
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+RUN = sys.argv.pop(1)
+loader = importlib.machinery.SourceFileLoader("vm_run", RUN)
+vm_run = importlib.util.module_from_spec(importlib.util.spec_from_loader("vm_run", loader))
+loader.exec_module(vm_run)
+
+
+def complaints(*lines: str) -> list:
+    """The lines of a log that vm/run would show."""
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
+        log.write("".join(f"[    1.000000] {line}\r\n" for line in lines))
+        log.flush()
+        return [found[number].split("] ", 1)[1] for number, found in vm_run.find_complaints(log.name)]
+
+
+OOM = ["vm-accounting invoked oom-killer: gfp_mask=0xcc0", "CPU: 0 PID: 100", "Call Trace:", "dump_stack"]
+FAILED = "page allocation failure: order:0, mode:0xdc0"
+
+
+class KernelLog(unittest.TestCase):
+    def test_complaints(self):
+        for line in ("BUG: unable to handle page fault for address: 0000000000000000",
+                     "WARNING: CPU: 0 PID: 1 at mm/memory.c:1", "Oops: 0000 [#1] PREEMPT SMP",
+                     "BUG: Bad page state in process x  pfn:1", "BUG: Bad rss-counter state mm:0 val:1",
+                     "BUG: KASAN: use-after-free in f+0x1/0x2", "Call Trace:",
+                     "kmemleak: 3 new suspected memory leaks", "WARNING: possible circular locking dependency",
+                     "page_table_check: BUG", "rcu: INFO: rcu_sched self-detected stall on CPU"):
+            self.assertEqual(complaints("a line", line, "another"), [line])
+
+    def test_harmless(self):
+        self.assertEqual(complaints("Kernel command line: page_table_check=on page_owner=on",
+                                    "kmemleak: Kernel memory leak detector initialized",
+                                    "kmemleak: Cannot allocate a scan area, scanning the full object",
+                                    "KernelAddressSanitizer initialized", "a debugging kernel"), [])
+
+    def test_full_cgroup(self):
+        group = "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0"
+        machine = "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0"
+        self.assertEqual(complaints(*OOM, group), [])
+        self.assertEqual(complaints(*OOM, machine), ["Call Trace:"])
+        self.assertEqual(complaints(*OOM), ["Call Trace:"])
+        # Another complaint beside it stays one.
+        self.assertEqual(complaints(*OOM, group, "WARNING: CPU: 0 PID: 1 at mm/memory.c:1"),
+                         ["WARNING: CPU: 0 PID: 1 at mm/memory.c:1"])
+
+    def test_injected_failure(self):
+        self.assertEqual(complaints(f"vm-failslab: {FAILED}", "CPU: 1", "Call Trace:", "__kmalloc"), [])
+        # What fails without having been asked to is to be looked at.
+        self.assertEqual(complaints(f"vm-share: {FAILED}", "CPU: 1", "Call Trace:"), ["Call Trace:"])
+        # A call trace far from the allocation's is another's.
+        self.assertEqual(complaints(f"vm-failslab: {FAILED}", *["..."] * 9, "Call Trace:"), ["Call Trace:"])
+
+
+unittest.main()

@@ -13,8 +13,8 @@
  * Having no map_pages, our faults always run under the mmap lock, never under a
  * VMA's.
  *
- * Where a slot holds the process's own table without pages, or needs one for the
- * kernel's accounting, that table is kept with the slot, to be put back by graft.c.
+ * Where a slot holds the process's own table without pages, that table is kept with the
+ * slot, to be put back by graft.c.
  */
 #include <linux/file.h>
 #include <linux/mm.h>
@@ -246,55 +246,43 @@ static bool pte_table_is_empty(struct cover *cover, struct page *page)
 	return !memchr_inv(page_address(page), 0, PAGE_SIZE);
 }
 
-/* Nothing mapped below; empty pte tables may be left from what was there before. */
-static bool pmd_table_is_empty(struct cover *cover, struct page *page)
+/*
+ * The slot's state if nothing is mapped below this table of the process's own, else SLOT_EMPTY.
+ * Empty pte tables may be left from what was there before.
+ */
+static unsigned long state_over_pmd_table(struct cover *cover, struct page *page)
 {
 	pmd_t *pmd = page_address(page);
 	unsigned int i;
 
+	if (!memchr_inv(pmd, 0, PAGE_SIZE))
+		return (unsigned long)page | SLOT_HOLLOW;
 	for (i = 0; i < PTRS_PER_PMD; i++) {
 		if (pmd_none(pmd[i]))
 			continue;
 		if (pmd_leaf(pmd[i]) || pmd_bad(pmd[i]) ||
 		    !pte_table_is_empty(cover, pmd_page(pmd[i])))
-			return false;
+			return SLOT_EMPTY;
 	}
-	return true;
+	return (unsigned long)page;
 }
 
-/* 1 grafted, 0 nothing to graft, negative: something else is there. */
+/* 1 grafted, 0 nothing to graft, negative: something else is there. Under the pud's lock. */
 static int put_in_pud(struct cover *cover, pud_t *pud, unsigned long index, unsigned long *state)
 {
 	struct mm_struct *mm = cover->vma->vm_mm;
-	struct page *fresh = NULL, *kept = NULL;
-	unsigned long value;
-	spinlock_t *ptl;
-	int done = -EBUSY;
+	unsigned long value, was = *state;
 
 	if (morsel_tree_subtree(&MORSEL_I(cover->inode)->tree, cover->twin, index, MORSEL_PUD,
 				&value) != MORSEL_TABLE)
 		return 0;
-	if (pud_none(*pud)) {
-		fresh = take_spare(cover, MORSEL_PMD);
-		if (!fresh)
-			return 0; /* a later fault brings one */
-	}
-	ptl = pud_lock(mm, pud);
-	if (pud_none(*pud)) {
-		swap(kept, fresh);
-		mm_inc_nr_pmds(mm);
-	} else if (!pud_leaf(*pud) && !pud_bad(*pud) &&
-		   pmd_table_is_empty(cover, pud_page(*pud))) {
-		kept = pud_page(*pud);
-	}
-	if (kept) {
+	if (pud_none(*pud) || was == SLOT_PARKED)
+		*state = SLOT_BARE; /* whatever is there, nobody put anything into an empty table of ours */
+	else if (!pud_leaf(*pud) && !pud_bad(*pud))
+		*state = state_over_pmd_table(cover, pud_page(*pud));
+	if (*state != was)
 		pud_populate(mm, pud, __va(value));
-		*state = (unsigned long)kept;
-		done = 1;
-	}
-	spin_unlock(ptl);
-	discard_table(fresh, MORSEL_PMD); /* another thread's fault was quicker */
-	return done;
+	return *state != was ? 1 : -EBUSY;
 }
 
 /*
@@ -341,7 +329,7 @@ static int put_in_pmd(struct cover *cover, pmd_t *pmd, unsigned long index, unsi
 			*state |= SLOT_FILLED;
 		}
 	}
-	if (*state != was && !(*state > SLOT_PARKED && (*state & SLOT_FILLED))) {
+	if (*state != was && !(slot_table(*state) && (*state & SLOT_FILLED))) {
 		if (below == MORSEL_TABLE)
 			pmd_populate(mm, pmd, virt_to_page(__va(value)));
 		else
@@ -387,10 +375,13 @@ static long put_in_subtrees(struct cover *cover, struct graft_run *run, unsigned
 	unsigned long size = slot_size(run->level);
 	unsigned long wanted = (cover->address - run->node.start) / size; /* huge if it lies before */
 	unsigned int count = last - first, turn;
+	spinlock_t *ptl = NULL;
 	long added = 0;
 
 	if (wanted < first || wanted >= last)
 		wanted = first;
+	if (run->level == MORSEL_PUD)
+		ptl = pud_lock(cover->vma->vm_mm, (pud_t *)run->entries); /* one for all of them */
 	for (turn = 0; turn < count; turn++) {
 		unsigned int i = first + (wanted - first + turn) % count;
 		unsigned long address = run->node.start + i * size;
@@ -410,6 +401,8 @@ static long put_in_subtrees(struct cover *cover, struct graft_run *run, unsigned
 		else if (done < 0 && cover->address - address < size)
 			cover->blocked = true;
 	}
+	if (ptl)
+		spin_unlock(ptl);
 	return added;
 }
 
@@ -498,10 +491,8 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 		if (segment->level == MORSEL_PUD &&
 		    morsel_tree_grow(&MORSEL_I(cover->inode)->tree, 0, MORSEL_PMD))
 			return false;
-		/* 1-GiB slots keep a pmd table each, the others may need the process's own. */
-		if (segment->level == MORSEL_PUD)
-			tables += known ? 1 : count;
-		else if (!known)
+		/* The others may need the process's own tables above them. */
+		if (segment->level != MORSEL_PUD && !known)
 			tables += 2;
 		raw |= segment->level != MORSEL_PUD;
 		if (known)

@@ -3,11 +3,13 @@
  * A process: which subtrees hang in its page table, and how they come out of it.
  *
  * Taking out happens in the notifier's invalidate_range_start(), before the kernel
- * walks, and before a VMA is split. Where a slot held the process's own empty table
- * (the kernel's fault path puts one there), or needs one for the kernel's accounting,
- * that table was kept with the slot and is put back now. So the kernel finds and
- * frees just what it allocated, and no walker meets a cleared slot. Putting in is in
- * cover.c.
+ * walks, and before a VMA is split. No walker may meet a cleared slot: where a slot held
+ * the process's own empty table (the kernel's fault path puts one there), that table was
+ * kept with the slot and is put back now; other slots are parked, which is to say they
+ * lead to an empty table of the module. Who takes out for good, with no walker
+ * about, then clears what is parked, and the tables that were put back: for the kernel
+ * nothing is left to walk through or to free, however large the mapping is. Putting in is
+ * in cover.c.
  *
  * Locks: table->lock, then the kernel's own lock of the level that is written
  * (page_table_lock for pud, split pmd and pte locks below).
@@ -38,8 +40,8 @@
 static LIST_HEAD(all_tables);
 static DEFINE_SPINLOCK(all_tables_lock);
 
-/* An empty pte table, for slots whose graft was taken out under a walker. */
-static struct page *parking;
+/* Empty tables, by level, for the slots above whose graft was taken out under a walker. */
+static struct page *parking[MORSEL_PUD];
 
 /*
  * flush_tlb_mm_range() is not exported. The generation makes CPUs that run
@@ -73,12 +75,23 @@ void morsel_graft_account(struct graft_run *run, long slots)
 
 /* Taking out. Under table->lock. */
 
-static void take_out_pud(struct mm_struct *mm, pud_t *pud, unsigned long state)
+/*
+ * Returns the new state. A table must not become nothing under a walker, who looks at the
+ * entry, looks again, and would walk frame 0. Such a slot is pointed at an empty table of
+ * ours, until clear_parked() comes by: the tables are never freed before that. Nobody else
+ * takes the states that it waits for away, so the run stays. Under the pud's lock.
+ */
+static unsigned long take_out_pud(struct mm_struct *mm, pud_t *pud, unsigned long state,
+				  bool for_good)
 {
-	spinlock_t *ptl = pud_lock(mm, pud);
+	struct page *kept = slot_table(state);
 
-	pud_populate(mm, pud, page_address((struct page *)state));
-	spin_unlock(ptl);
+	if (kept && (state & SLOT_BACK))
+		return state;
+	pud_populate(mm, pud, page_address(kept ?: parking[MORSEL_PMD]));
+	if (!kept)
+		return SLOT_PARKED;
+	return for_good && (state & SLOT_HOLLOW) ? state | SLOT_BACK : SLOT_EMPTY;
 }
 
 static void clear_filled(struct mm_struct *mm, struct page *page)
@@ -93,27 +106,23 @@ static void clear_filled(struct mm_struct *mm, struct page *page)
 	spin_unlock(ptl);
 }
 
-/*
- * Returns the new state. A table must not become nothing under a walker: 6.1 looks at the
- * entry, looks again, and would walk frame 0. Such a slot is pointed at an empty table of
- * ours, until clear_parked() comes by: the tables are never freed before that.
- */
+/* The same, but for the lock; and a leaf may become nothing. */
 static unsigned long take_out_pmd(struct mm_struct *mm, pmd_t *pmd, unsigned long state)
 {
 	unsigned long left = SLOT_EMPTY;
 	spinlock_t *ptl;
 
-	if (state > SLOT_PARKED && (state & SLOT_FILLED)) {
-		clear_filled(mm, (struct page *)(state & ~SLOT_FILLED));
+	if (slot_table(state) && (state & SLOT_FILLED)) {
+		clear_filled(mm, slot_table(state));
 		return SLOT_EMPTY;
 	}
 	ptl = pmd_lock(mm, pmd);
-	if (state > SLOT_PARKED) {
-		pmd_populate(mm, pmd, (struct page *)state);
+	if (slot_table(state)) {
+		pmd_populate(mm, pmd, slot_table(state));
 	} else if (pmd_leaf(*pmd)) {
 		set_pmd(pmd, __pmd(0));
 	} else {
-		pmd_populate(mm, pmd, parking);
+		pmd_populate(mm, pmd, parking[MORSEL_PTE]);
 		left = SLOT_PARKED;
 	}
 	spin_unlock(ptl);
@@ -133,29 +142,36 @@ static void take_out_raw(struct mm_struct *mm, struct graft_run *run)
 	spin_unlock(ptl);
 }
 
-/* Adds to the entries written. True if slots are parked now, so that the run must stay. */
-static bool take_out_run(struct mm_struct *mm, struct graft_run *run, unsigned long *entries)
+/* Adds to the entries written. True if slots are to be cleared yet, so that the run must stay. */
+static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool for_good,
+			 unsigned long *entries)
 {
-	bool parked = false;
+	spinlock_t *ptl = NULL;
+	bool stays = false;
 	unsigned int i;
 
 	*entries += run->count;
 	if (run->level == MORSEL_PTE)
 		take_out_raw(mm, run);
+	if (run->level == MORSEL_PUD)
+		ptl = pud_lock(mm, (pud_t *)run->entries); /* one for all of them */
 	for (i = 0; run->level != MORSEL_PTE && i < run->count; i++) {
 		if (run->slots[i] == SLOT_EMPTY)
 			continue;
 		if (run->level == MORSEL_PUD) {
-			take_out_pud(mm, (pud_t *)run->entries + i, run->slots[i]);
-			continue;
+			run->slots[i] = take_out_pud(mm, (pud_t *)run->entries + i, run->slots[i],
+						     for_good);
+		} else {
+			if (slot_table(run->slots[i]) && (run->slots[i] & SLOT_FILLED))
+				*entries += PTRS_PER_PTE;
+			run->slots[i] = take_out_pmd(mm, (pmd_t *)run->entries + i, run->slots[i]);
 		}
-		if (run->slots[i] > SLOT_PARKED && (run->slots[i] & SLOT_FILLED))
-			*entries += PTRS_PER_PTE;
-		run->slots[i] = take_out_pmd(mm, (pmd_t *)run->entries + i, run->slots[i]);
-		parked |= run->slots[i] == SLOT_PARKED;
+		stays |= run->slots[i] != SLOT_EMPTY;
 	}
+	if (ptl)
+		spin_unlock(ptl);
 	morsel_graft_account(run, -(long)run->grafted);
-	return parked;
+	return stays;
 }
 
 /* What has been taken out: the runs that are done with, if there was one, and its slots. */
@@ -170,7 +186,7 @@ struct taken {
  * for the lock. True if there may be more, from *first on.
  */
 static bool take_out_some(struct graft_table *table, unsigned long *first, unsigned long last,
-			  struct taken *taken)
+			  bool for_good, struct taken *taken)
 {
 	struct interval_tree_node *node;
 	unsigned long entries = 0;
@@ -184,7 +200,7 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
 			atomic_inc(&table->unflushed); /* before the first entry goes */
 		taken->any = true;
 		taken->slots += run->grafted;
-		if (!take_out_run(table->notifier.mm, run, &entries)) {
+		if (!take_out_run(table->notifier.mm, run, for_good, &entries)) {
 			interval_tree_remove(node, &table->runs);
 			list_add(&run->dead, &taken->dead);
 		}
@@ -193,16 +209,47 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
 }
 
 /*
- * After all of [first, last] was taken out: what is left are runs with parked slots, and
- * they go now. Nobody finds these VMAs by their mm (its lock is held for writing, or they
- * are out of its tree); who finds them by their file (truncation, reclaim) is kept out
- * here, run by run. The VMAs still pin their inodes.
+ * What leads to empty tables. One of the process's own that is not empty after all is the
+ * kernel's to free, with what is in it.
+ */
+static void clear_run(struct mm_struct *mm, struct graft_run *run)
+{
+	spinlock_t *ptl = NULL;
+	unsigned int i;
+
+	if (run->level == MORSEL_PUD)
+		ptl = pud_lock(mm, (pud_t *)run->entries);
+	for (i = 0; i < run->count; i++) {
+		pmd_t *pmd = (pmd_t *)run->entries + i;
+		spinlock_t *own;
+
+		if (slot_table(run->slots[i]) &&
+		    WARN_ON_ONCE(memchr_inv(page_address(slot_table(run->slots[i])), 0, PAGE_SIZE)))
+			run->slots[i] = SLOT_EMPTY;
+		if (run->slots[i] == SLOT_EMPTY)
+			continue;
+		if (run->level == MORSEL_PUD) {
+			set_pud((pud_t *)run->entries + i, __pud(0));
+			continue;
+		}
+		own = pmd_lock(mm, pmd);
+		set_pmd(pmd, __pmd(0));
+		spin_unlock(own);
+	}
+	if (ptl)
+		spin_unlock(ptl);
+}
+
+/*
+ * After all of [first, last] was taken out: what is left are runs with slots that lead to
+ * empty tables, and they are cleared now. Nobody finds these VMAs by their mm (its lock is
+ * held for writing, or they are out of its tree); who finds them by their file
+ * (truncation, reclaim) is kept out here, run by run. The VMAs still pin their inodes.
  */
 static void clear_parked(struct graft_table *table, unsigned long first, unsigned long last,
 			 struct taken *taken)
 {
 	struct graft_run *run;
-	unsigned int i;
 
 	for (;;) {
 		struct address_space *mapping;
@@ -213,24 +260,31 @@ static void clear_parked(struct graft_table *table, unsigned long first, unsigne
 		if (!run)
 			return;
 		mapping = run->inode->i_mapping;
-		morsel_keep_rmap_walkers_out(mapping);
+		morsel_keep_rmap_walkers_out(mapping, run->level);
 		spin_lock(&table->lock);
-		for (i = 0; i < run->count; i++) {
-			pmd_t *pmd = (pmd_t *)run->entries + i;
-			spinlock_t *ptl;
-
-			if (run->slots[i] != SLOT_PARKED)
-				continue;
-			ptl = pmd_lock(table->notifier.mm, pmd);
-			set_pmd(pmd, __pmd(0));
-			spin_unlock(ptl);
-		}
+		clear_run(table->notifier.mm, run);
 		interval_tree_remove(&run->node, &table->runs);
 		spin_unlock(&table->lock);
-		morsel_let_rmap_walkers_in(mapping);
+		morsel_let_rmap_walkers_in(mapping, run->level);
 		list_add(&run->dead, &taken->dead);
 		cond_resched();
 	}
+}
+
+/* A run that is out, and flushed: with it the process's own tables that were cleared. */
+static void free_run(struct mm_struct *mm, struct graft_run *run)
+{
+	unsigned int i;
+
+	for (i = 0; run->level == MORSEL_PUD && i < run->count; i++) {
+		struct page *page = slot_table(run->slots[i]);
+
+		if (!page)
+			continue;
+		mm_dec_nr_pmds(mm);
+		morsel_table_free(page, MORSEL_PMD);
+	}
+	kfree(run);
 }
 
 /* In which way somebody takes out. */
@@ -250,15 +304,21 @@ static void take_out(struct graft_table *table, unsigned long start, unsigned lo
 	struct taken taken = { .dead = LIST_HEAD_INIT(taken.dead) };
 	struct graft_run *run, *next;
 	unsigned long first = start;
+	/* A device may have cached what leads to a table of ours, and we can't flush it: the kernel can. */
+	bool for_good = taker == TAKER_ALONE && !morsel_mm_has_pasid(table->notifier.mm);
 	bool more, flush;
 
 	do {
 		spin_lock(&table->lock);
-		more = take_out_some(table, &first, end - 1, &taken);
+		more = take_out_some(table, &first, end - 1, for_good, &taken);
 		spin_unlock(&table->lock);
 		if (taker != TAKER_ATOMIC)
 			cond_resched();
 	} while (more);
+	/*
+	 * Only if there was anything: then the VMAs are ours, and whoever calls holds no
+	 * i_mmap_rwsem. (6.1 unmaps hugetlb pages with the one of theirs held.)
+	 */
 	if (taker == TAKER_ALONE && taken.any)
 		clear_parked(table, start, end - 1, &taken);
 	/* Also for what another CPU has taken out and not flushed yet. */
@@ -270,7 +330,7 @@ static void take_out(struct graft_table *table, unsigned long start, unsigned lo
 	if (flush)
 		trace_morselfs_ungraft(start, end, taken.slots);
 	list_for_each_entry_safe(run, next, &taken.dead, dead) {
-		kfree(run);
+		free_run(table->notifier.mm, run);
 		if (taker != TAKER_ATOMIC)
 			cond_resched();
 	}
@@ -538,6 +598,39 @@ void morsel_graft_unlock_walkers(void)
 }
 #endif
 
+static void free_parking(void)
+{
+	enum morsel_level level;
+
+	for (level = MORSEL_PTE; level < MORSEL_PUD; level++) {
+		if (!parking[level])
+			continue;
+		WARN_ON(memchr_inv(page_address(parking[level]), 0, PAGE_SIZE));
+		morsel_table_destroy(parking[level], level);
+		__free_page(parking[level]);
+		parking[level] = NULL;
+	}
+}
+
+static int make_parking(void)
+{
+	enum morsel_level level;
+	struct page *page;
+
+	for (level = MORSEL_PTE; level < MORSEL_PUD; level++) {
+		page = morsel_may_fail(LOAD_PARKING, alloc_page(GFP_KERNEL | __GFP_ZERO));
+		if (!page || morsel_inject(LOAD_PARKING_LOCK) ||
+		    !morsel_table_construct(page, level)) {
+			if (page)
+				__free_page(page);
+			free_parking();
+			return -ENOMEM;
+		}
+		parking[level] = page;
+	}
+	return 0;
+}
+
 int morsel_graft_init(void)
 {
 	const char *why = NULL;
@@ -548,15 +641,8 @@ int morsel_graft_init(void)
 		why = "this CPU (AMD family 10h, erratum 383) cannot split large pages in place";
 	else if (!boot_cpu_has(X86_FEATURE_NX))
 		why = "this CPU has no NX bit";
-	if (!why) {
-		parking = morsel_may_fail(LOAD_PARKING, alloc_page(GFP_KERNEL | __GFP_ZERO));
-		if (parking && !morsel_inject(LOAD_PARKING_LOCK) &&
-		    morsel_table_construct(parking, MORSEL_PTE))
-			return 0;
-		if (parking)
-			__free_page(parking);
-		return -ENOMEM;
-	}
+	if (!why)
+		return make_parking();
 	pr_err("morselfs: not loaded: %s\n", why);
 	return -EOPNOTSUPP;
 }
@@ -575,6 +661,5 @@ void morsel_graft_exit(void)
 			msleep(1); /* a signal must not end this: their code is ours */
 	} while (!empty);
 	mmu_notifier_synchronize(); /* the callback that emptied the list has returned */
-	morsel_table_destroy(parking, MORSEL_PTE);
-	__free_page(parking);
+	free_parking();
 }

@@ -12,13 +12,17 @@
 #include "morselfs.h"
 
 /*
- * Slot states. Else: the page of the process's own table that is kept for the slot;
- * with SLOT_FILLED set, that table is in place and holds 512 raw entries.
+ * Slot states. Else: the page of the process's own table that is kept for the slot, and flags.
  */
 #define SLOT_EMPTY 0UL /* nothing of ours */
 #define SLOT_BARE 1UL /* ours, over nothing */
-#define SLOT_PARKED 2UL /* was ours; leads to the empty table of the module */
+#define SLOT_PARKED 2UL /* was ours; leads to an empty table of the module */
+/* Flags. FILLED, 2-MiB slots: the table is in place and holds 512 raw entries. */
 #define SLOT_FILLED 1UL
+/* 1-GiB slots: HOLLOW: it leads to no other table. BACK: it is in place again, and to be freed. */
+#define SLOT_HOLLOW 1UL
+#define SLOT_BACK 2UL
+#define SLOT_FLAGS 3UL
 
 /* Invalidations whose ranges are known one by one; beyond that, their hull is. */
 #define KNOWN_RANGES 8
@@ -104,6 +108,12 @@ static inline unsigned long slot_size(enum morsel_level level)
 static inline bool slot_is_ours(unsigned long state)
 {
 	return state != SLOT_EMPTY && state != SLOT_PARKED;
+}
+
+/* A table that is kept for the slot, or NULL. */
+static inline struct page *slot_table(unsigned long state)
+{
+	return state > SLOT_PARKED ? (struct page *)(state & ~SLOT_FLAGS) : NULL;
 }
 
 /* graft.c. Counts slots of a run that came (or went, with a negative number). */

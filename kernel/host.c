@@ -63,13 +63,17 @@ static void free_upper_table(struct rcu_head *head)
  * so do the kernel's own lockless walkers. rcu_head lies over the words that a
  * table page leaves free (_pt_pad_1, pmd_huge_pte, which is NULL in ours).
  */
+void morsel_table_free(struct page *page, enum morsel_level level)
+{
+	call_rcu(&page->rcu_head, level == MORSEL_PTE ? free_pte_table : free_upper_table);
+}
+
 void morsel_host_free_table(struct morsel_tree *tree, void *table, enum morsel_level level)
 {
 	struct morsel_inode *mi = container_of(tree, struct morsel_inode, tree);
 
 	morsel_count(&mi->vfs_inode, table_pages, -1);
-	call_rcu(&virt_to_page(table)->rcu_head,
-		 level == MORSEL_PTE ? free_pte_table : free_upper_table);
+	morsel_table_free(virt_to_page(table), level);
 }
 
 #if MORSEL_SPLIT_PTLOCKS

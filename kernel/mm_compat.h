@@ -3,9 +3,13 @@
 #ifndef MORSELFS_MM_COMPAT_H
 #define MORSELFS_MM_COMPAT_H
 
+#include <linux/fs.h>
 #include <linux/iommu.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/version.h>
+
+#include "tree_api.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 
@@ -96,23 +100,37 @@ static inline unsigned long morsel_find_area(struct file *file, unsigned long ad
 #endif
 
 /*
- * 6.1's walkers look at a pmd, and again when they take its table's lock: a pmd that leads to
- * a table must not become nothing under them. Those that come by a file hold i_mmap_rwsem. The
- * notifiers that unmap_mapping_range() calls with it held take no such lock, so there is no cycle.
- * 6.12's look a last time when they have the lock.
+ * Walkers look at an entry, and again when they go on to its table: one that leads to a table
+ * must not become nothing under them. Only 6.12's, at a pmd, look a last time when they have the
+ * table's lock. Those that come by a file hold i_mmap_rwsem.
+ *
+ * unmap_mapping_range() calls notifiers with it held, and this is called in notifiers, which
+ * lockdep takes for a cycle. It is none: those called by unmap_mapping_range() do not get here,
+ * and none of them waits for another.
  */
-static inline void morsel_keep_rmap_walkers_out(struct address_space *mapping)
+static inline bool morsel_rmap_walkers_matter(enum morsel_level level)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-	i_mmap_lock_write(mapping);
-#endif
+	return LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0) || level > MORSEL_PMD;
 }
 
-static inline void morsel_let_rmap_walkers_in(struct address_space *mapping)
+static inline void morsel_keep_rmap_walkers_out(struct address_space *mapping,
+						enum morsel_level level)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	if (!morsel_rmap_walkers_matter(level))
+		return;
+	lockdep_off();
+	i_mmap_lock_write(mapping);
+	lockdep_on();
+}
+
+static inline void morsel_let_rmap_walkers_in(struct address_space *mapping,
+					      enum morsel_level level)
+{
+	if (!morsel_rmap_walkers_matter(level))
+		return;
+	lockdep_off();
 	i_mmap_unlock_write(mapping);
-#endif
+	lockdep_on();
 }
 
 /*

@@ -266,6 +266,8 @@ void morsel_graft_lock_walkers(void);
 void morsel_graft_unlock_walkers(void);
 
 /* host.c: what core/ needs of the kernel */
+/* A table page that nobody finds any more, after a grace period. */
+void morsel_table_free(struct page *page, enum morsel_level level);
 int morsel_host_init(void);
 void morsel_host_exit(void); /* waits for deferred frees */
 

@@ -19,7 +19,9 @@
 
 /*
  * Before that, PROCMAP_QUERY on /proc/PID/maps reads a build id through ->read_folio(), which a
- * file system without a page cache does not have.
+ * file system without a page cache does not have. And 6.12.117 is known to keep userfaultfd's
+ * asynchronous write protection off VM_DONTEXPAND mappings: with it mprotect() would make pte
+ * tables below the empty table that the parked slots of all processes lead to (graft.c).
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 117)
 #error "morselfs needs 6.12.117 or later: older 6.12 kernels are not tested, and some would crash in lib/buildid.c"

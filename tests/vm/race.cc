@@ -279,3 +279,44 @@ TEST(race_mmap_against_punch) {
   for (auto& mapper : mappers) mapper.join();
   check_file(fd, 1, 0, leaf + page);
 }
+
+// Whole 1-GiB slots are mapped, touched and unmapped, while the file loses and gets back its first
+// page: who takes the mappings away by the file must leave alone what an munmap is about to take
+// away for good. Idle mappers make the way through all of them longer.
+TEST(race_whole_slots_against_punch) {
+  constexpr size_t slots = 3;
+  int fd = make_file("f", 1, page);
+  SYS(ftruncate(fd, slots * slot));
+  std::vector<pid_t> idle;
+  for (int who = 0; who < 12; who++)
+    idle.push_back(harness::spawn([&] {
+      char* m = map(fd, slot, PROT_READ, MAP_SHARED);
+      (void)*const_cast<volatile char*>(m);
+      pause();
+    }));
+  std::atomic<bool> stop{false};
+  std::atomic<size_t> rounds{0};
+  std::vector<std::thread> mappers;
+  for (size_t count : {size_t{1}, size_t{1}, slots})
+    mappers.emplace_back([&, count] {
+      while (!stop) {
+        char* m = map(fd, count * slot, PROT_READ, MAP_SHARED);
+        for (size_t at = 0; at < count * slot; at += slot) {
+          auto seen = *reinterpret_cast<volatile uint64_t*>(m + at);
+          if (seen && (at || seen != word_at(1, 0)))
+            FAIL("at 0x%zx: 0x%llx", at, (unsigned long long)seen);
+        }
+        SYS(munmap(m, count * slot));
+        rounds++;
+      }
+    });
+  const size_t wanted = size_t(600 / harness::slowness());
+  while (rounds < wanted) {
+    SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, page));
+    write_filled(fd, 1, 0, page);
+  }
+  stop = true;
+  for (auto& mapper : mappers) mapper.join();
+  for (pid_t pid : idle) SYS(kill(pid, SIGKILL));
+  for (pid_t pid : idle) harness::join_killed(pid, SIGKILL);
+}

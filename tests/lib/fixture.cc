@@ -153,11 +153,13 @@ bool Child::ended_well() {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-void Child::kill() {
-  if (pid_ < 0) return;
+bool Child::kill() {
+  if (pid_ < 0) return false;
   ::kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
+  int status = 0;
+  waitpid(pid_, &status, 0);
   pid_ = -1;
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 Gate::Gate() {

@@ -96,7 +96,8 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   bool ended_well();
-  void kill();
+  /// Whether it was still there.
+  bool kill();
 
  private:
   pid_t pid_;

@@ -16,6 +16,9 @@ static_assert(std::is_nothrow_move_constructible_v<morsel::Object>);
 static_assert(std::is_nothrow_move_assignable_v<morsel::Mapping>);
 static_assert(!std::is_copy_constructible_v<morsel::Object>);
 static_assert(!std::is_copy_constructible_v<morsel::Mapping>);
+static_assert(std::is_nothrow_move_constructible_v<morsel::Packet>);
+static_assert(std::is_nothrow_move_assignable_v<morsel::Packet>);
+static_assert(!std::is_copy_constructible_v<morsel::Packet>);
 
 morsel::Object make(morsel_backend backend, uint64_t bytes) {
   return morsel::Object::create(bytes, {.backend = backend, .directory = settings.directory});
@@ -92,4 +95,38 @@ TEST_P(Wrapper, seals) {
   object.seal();
   EXPECT_TRUE(object.is_sealed());
   EXPECT_EQ(thrown_by([&] { return object.map(); }), EPERM);
+}
+
+TEST_P(Wrapper, has_channels) {
+  auto channel = morsel::Channel::create(
+      {.backend = GetParam(), .directory = settings.directory, .waiting = 1, .objects = 1});
+  EXPECT_EQ(channel.backend(), GetParam());
+  EXPECT_EQ(channel.fallback(), "");
+  EXPECT_EQ(channel.enforces(), GetParam() == MORSEL_MORSELFS);
+  for (const uint64_t bytes : {uint64_t(8), 3 * mib}) {
+    morsel::Packet packet = channel.make(8);
+    packet.writable()[0] = std::byte(5);
+    packet.resize(bytes);
+    packet.writable()[bytes - 1] = std::byte(7);
+    packet.send();
+    EXPECT_FALSE(packet);
+    packet = channel.receive();
+    ASSERT_TRUE(packet);
+    EXPECT_EQ(packet.bytes().size(), bytes);
+    EXPECT_EQ(packet.bytes()[bytes - 1], std::byte(7));
+    EXPECT_EQ(thrown_by([&] { (void)packet.writable(); }), EACCES);
+    EXPECT_EQ(thrown_by([&] { (void)channel.receive(0, MORSEL_READ, {}); }), EAGAIN);
+  }  // given up
+  morsel::Packet large = channel.make(mib);
+  morsel::Packet moved = std::move(large);
+  EXPECT_FALSE(large);
+  EXPECT_EQ(thrown_by([&] { (void)channel.make(mib, {}); }), EAGAIN);
+  moved = morsel::Packet();
+  EXPECT_TRUE(channel.make(mib, {}));
+
+  // The end.
+  channel.make(8).send();
+  channel.set_role(0, MORSEL_RECEIVER);
+  EXPECT_TRUE(channel.receive());
+  EXPECT_EQ(thrown_by([&] { (void)channel.receive(0, MORSEL_READ, {}); }), EAGAIN);
 }

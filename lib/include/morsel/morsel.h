@@ -211,6 +211,118 @@ typedef int (*morsel_progress)(uint64_t done, uint64_t total, void* context);
 MORSEL_API int morsel_populate(morsel_object* object, int source, uint64_t offset, uint64_t bytes,
                                morsel_progress progress, void* context, struct morsel_error* error);
 
+/* --- channels ----------------------------------------------------------------------------------
+ */
+
+/*
+ * Bounded queues of packets between processes, for any number of senders and receivers; several for
+ * a pipeline, whose packets go from one queue to the next where they are. A packet is written and
+ * read in place: small ones in cells that all members have mapped, larger ones in objects that are
+ * used again and again. Its owner is the only one who may touch it: whoever made it, until it is
+ * sent; then whoever receives it.
+ *
+ * Members trust each other. One that dies loses what it owned, and nothing else: what it had sent
+ * will be received, its buffers are used again, and nobody waits for it for more than moments.
+ *
+ * All functions may be called by several threads at once, for one packet by one thread at a time.
+ * After fork(), the child is a member of its own, with the same roles; packets that the parent
+ * owned are the parent's.
+ */
+typedef struct morsel_channel morsel_channel;
+
+enum morsel_role MORSEL_ENUM_BASE {
+  MORSEL_NEITHER = 0,
+  MORSEL_SENDER = 1,
+  MORSEL_RECEIVER = 2,
+  MORSEL_BOTH = 3,
+};
+
+enum morsel_channel_flags MORSEL_ENUM_BASE {
+  /* A new packet may hold what an earlier one left there; without this it is all zero. Whoever
+   * joins has to say so, too. */
+  MORSEL_OLD_DATA = 1,
+};
+
+struct morsel_channel_options {
+  size_t struct_size;
+  enum morsel_backend backend; /* of packets that fit into no cell */
+  const char* directory;       /* as in morsel_options */
+  unsigned flags;              /* enum morsel_channel_flags */
+  unsigned queues;             /* 1 to 8; 0: 1 */
+  unsigned waiting;            /* packets in each queue at most: 1 to 1024; 0: 64 */
+  unsigned objects;            /* large packets at once, waiting and in use: 1 to 64; 0: 16 */
+  uint64_t cell_bytes;         /* larger packets are objects: up to 1 MiB; 0: 64 KiB */
+};
+
+struct morsel_packet {
+  void* data;        /* whole slots of an object; of a cell 64-byte aligned */
+  uint64_t bytes;    /* of it, that count; the sender may change it until it sends, up to: */
+  uint64_t capacity; /* what may be written to */
+  uint32_t buffer;   /* the library's own */
+  uint32_t access;   /* the library's own */
+};
+
+/* The caller is the first member, with both roles in all queues. `options` may be NULL. */
+MORSEL_API int morsel_channel_create(const struct morsel_channel_options* options,
+                                     morsel_channel** channel, struct morsel_error* error);
+/* Asks the process at the other end of a connected Unix socket to join; it calls the next one. */
+MORSEL_API int morsel_channel_invite(morsel_channel* channel, int socket,
+                                     struct morsel_error* error);
+/*
+ * With that role in all queues. -EPERM: the channel has MORSEL_OLD_DATA, and `flags` has not; -EUSERS: it has 64 members;
+ * -EBADMSG: what came is no invitation; -EPIPE: the other end is closed.
+ */
+MORSEL_API int morsel_channel_join(int socket, enum morsel_role role, unsigned flags,
+                                   morsel_channel** channel, struct morsel_error* error);
+/* From now on this process only sends to the queue, only receives from it, both, or neither. When
+ * all of the other role are gone, waiting ends with -EPIPE. */
+MORSEL_API int morsel_channel_set_role(morsel_channel* channel, unsigned queue,
+                                       enum morsel_role role, struct morsel_error* error);
+/* Leaves. Packets that this process owns are nobody's. NULL is allowed. */
+MORSEL_API void morsel_channel_close(morsel_channel* channel);
+/* What large packets are made of; and, for who made the channel, why it is no better one: as
+ * morsel_fallback(). */
+MORSEL_API enum morsel_backend morsel_channel_backend(const morsel_channel* channel);
+MORSEL_API const char* morsel_channel_fallback(const morsel_channel* channel);
+/*
+ * 1: after morsel_packet_send() an access to the packet's old address faults, at constant cost
+ * (morselfs). 0: the machine can't do that, and the old address shows what the next owner writes.
+ * Cells are never taken away.
+ */
+MORSEL_API int morsel_channel_enforces(const morsel_channel* channel);
+/*
+ * A descriptor for poll(), epoll and the like: readable (POLLIN) while a packet waits
+ * (MORSEL_RECEIVER) or while there is room in the queue (MORSEL_SENDER). Don't read it or close it.
+ * Asking for it makes each change of that state a system call.
+ */
+MORSEL_API int morsel_channel_pollable(morsel_channel* channel, unsigned queue,
+                                       enum morsel_role role, struct morsel_error* error);
+
+/*
+ * Time limits are milliseconds; 0: don't wait (-EAGAIN), negative: as long as it takes; -ETIMEDOUT.
+ * -EACCES: not this process's role; -EPIPE: nobody of the other role is left.
+ */
+
+/*
+ * A packet to be written: all zero, unless the channel has MORSEL_OLD_DATA. `bytes` may be 0 if
+ * nobody knows yet: morsel_packet_reserve() gives more.
+ */
+MORSEL_API int morsel_packet_new(morsel_channel* channel, uint64_t bytes, int timeout,
+                                 struct morsel_packet* packet, struct morsel_error* error);
+/* Room for `bytes`. The packet may move: `data` changes then, the contents come along. */
+MORSEL_API int morsel_packet_reserve(morsel_channel* channel, struct morsel_packet* packet,
+                                     uint64_t bytes, struct morsel_error* error);
+/* Hands it over: `data` is NULL then. On failure it is still the caller's. */
+MORSEL_API int morsel_packet_send(morsel_channel* channel, unsigned queue,
+                                  struct morsel_packet* packet, int timeout,
+                                  struct morsel_error* error);
+/* The oldest packet, to be read, or to be written to and sent on. */
+MORSEL_API int morsel_packet_receive(morsel_channel* channel, unsigned queue,
+                                     enum morsel_access access, int timeout,
+                                     struct morsel_packet* packet, struct morsel_error* error);
+/* Gives up a packet that one owns. */
+MORSEL_API void morsel_packet_release(morsel_channel* channel, struct morsel_packet* packet);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #include <morsel/morsel.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -23,6 +24,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace morsel {
 inline namespace v1 {
@@ -165,6 +167,129 @@ class Object {
   explicit Object(morsel_object* object) : object_(object) {}
 
   std::unique_ptr<morsel_object, Close> object_;
+};
+
+/// A packet of a channel that this process owns, or none: after it was sent, moved from, or when
+/// nothing more comes. Given up when it is destroyed, which must be before its channel is.
+class Packet {
+ public:
+  Packet() = default;
+  Packet(Packet&& other) noexcept
+      : channel_(std::exchange(other.channel_, nullptr)), packet_(other.packet_) {}
+  Packet& operator=(Packet&& other) noexcept {
+    std::swap(channel_, other.channel_);
+    std::swap(packet_, other.packet_);
+    return *this;
+  }
+  ~Packet() {
+    if (channel_) morsel_packet_release(channel_, &packet_);
+  }
+
+  explicit operator bool() const { return channel_; }
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(packet_.data), packet_.bytes};
+  }
+  /// Throws (EACCES) if it was received for reading.
+  [[nodiscard]] std::span<std::byte> writable() const {
+    if (packet_.access == MORSEL_READ)
+      throw Exception({-EACCES, "the packet was received for reading"});
+    return {static_cast<std::byte*>(packet_.data), packet_.bytes};
+  }
+  /// More bytes, which may be elsewhere then, or fewer.
+  void resize(std::uint64_t bytes) {
+    detail::call(morsel_packet_reserve, channel_, &packet_, bytes);
+    packet_.bytes = bytes;
+  }
+  /// `timeout` as below. On failure it is still ours.
+  void send(unsigned queue = 0, std::chrono::milliseconds timeout = std::chrono::milliseconds(-1)) {
+    detail::call(morsel_packet_send, channel_, queue, &packet_, int(timeout.count()));
+    channel_ = nullptr;
+  }
+
+ private:
+  friend class Channel;
+
+  morsel_channel* channel_ = nullptr;
+  morsel_packet packet_{};
+};
+
+struct ChannelOptions {
+  morsel_backend backend = MORSEL_ANY;
+  std::string directory = {};  ///< empty: any mount
+  bool old_data = false;       ///< packets may hold what earlier ones left
+  unsigned queues = 1;
+  unsigned waiting = 64;
+  unsigned objects = 16;
+  std::uint64_t cell_bytes = 64 << 10;
+};
+
+/// Time limits: 0 doesn't wait, negative ones wait as long as it takes; else ETIMEDOUT.
+class Channel {
+ public:
+  using Timeout = std::chrono::milliseconds;
+  static constexpr Timeout forever{-1};
+
+  static Channel create(const ChannelOptions& options = {}) {
+    morsel_channel_options given{};
+    given.struct_size = sizeof given;
+    given.backend = options.backend;
+    given.directory = options.directory.empty() ? nullptr : options.directory.c_str();
+    given.flags = options.old_data ? unsigned(MORSEL_OLD_DATA) : 0;
+    given.queues = options.queues;
+    given.waiting = options.waiting;
+    given.objects = options.objects;
+    given.cell_bytes = options.cell_bytes;
+    morsel_channel* channel = nullptr;
+    detail::call(morsel_channel_create, &given, &channel);
+    return Channel(channel);
+  }
+  static Channel join(int socket, morsel_role role, bool old_data = false) {
+    morsel_channel* channel = nullptr;
+    detail::call(morsel_channel_join, socket, role, old_data ? unsigned(MORSEL_OLD_DATA) : 0,
+                 &channel);
+    return Channel(channel);
+  }
+  void invite(int socket) { detail::call(morsel_channel_invite, get(), socket); }
+  void set_role(unsigned queue, morsel_role role) {
+    detail::call(morsel_channel_set_role, get(), queue, role);
+  }
+
+  /// To be written.
+  [[nodiscard]] Packet make(std::uint64_t bytes, Timeout timeout = forever) const {
+    Packet packet;
+    detail::call(morsel_packet_new, get(), bytes, int(timeout.count()), &packet.packet_);
+    packet.channel_ = get();
+    return packet;
+  }
+  /// None: all senders are gone, and nothing is left of what they sent.
+  [[nodiscard]] Packet receive(unsigned queue = 0, morsel_access access = MORSEL_READ,
+                               Timeout timeout = forever) const {
+    Packet packet;
+    morsel_error error;
+    const int code = morsel_packet_receive(get(), queue, access, int(timeout.count()),
+                                           &packet.packet_, &error);
+    if (code == -EPIPE) return packet;
+    if (code < 0) throw Exception(error);
+    packet.channel_ = get();
+    return packet;
+  }
+  /// For poll(2); not to be read or closed.
+  [[nodiscard]] int pollable(unsigned queue, morsel_role role) const {
+    return detail::call(morsel_channel_pollable, get(), queue, role);
+  }
+  [[nodiscard]] morsel_backend backend() const { return morsel_channel_backend(get()); }
+  [[nodiscard]] std::string fallback() const { return morsel_channel_fallback(get()); }
+  [[nodiscard]] bool enforces() const { return morsel_channel_enforces(get()) == 1; }
+  /// For the C interface; still owned by this.
+  [[nodiscard]] morsel_channel* get() const { return channel_.get(); }
+
+ private:
+  struct Close {
+    void operator()(morsel_channel* channel) const { morsel_channel_close(channel); }
+  };
+  explicit Channel(morsel_channel* channel) : channel_(channel) {}
+
+  std::unique_ptr<morsel_channel, Close> channel_;
 };
 
 }  // namespace v1

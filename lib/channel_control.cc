@@ -61,8 +61,8 @@ bool is_sound(const Control& control, uint64_t bytes) {
   return control.magic == magic_number && control.version == layout_version &&
          control.total_bytes == bytes && control.waiting_most >= 1 &&
          control.waiting_most <= most_waiting && control.cells <= most_cells &&
-         control.queues >= 1 && control.queues <= most_queues && control.objects <= most_objects && control.cells_at <= bytes &&
-         control.cells_at >= sizeof(Control) &&
+         control.queues >= 1 && control.queues <= most_queues && control.objects <= most_objects &&
+         control.cells_at <= bytes && control.cells_at >= sizeof(Control) &&
          (control.cells == 0 || control.cell_bytes <= (bytes - control.cells_at) / control.cells);
 }
 

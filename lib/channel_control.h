@@ -78,9 +78,7 @@ struct Control {
 
   [[nodiscard]] uint32_t buffer_count() const { return cells + objects; }
   [[nodiscard]] bool is_cell(uint32_t buffer) const { return buffer < cells; }
-  [[nodiscard]] bool is_full(const Queue& one) const {
-    return one.tail - one.head >= waiting_most;
-  }
+  [[nodiscard]] bool is_full(const Queue& one) const { return one.tail - one.head >= waiting_most; }
 };
 
 constexpr uint64_t magic_number = 0x6c656e6e61686300;

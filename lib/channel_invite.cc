@@ -91,8 +91,7 @@ Result<Shared> look_at(const Parts& parts, const Invitation& invitation) {
   if (!shared) return shared;
   const Control& control = shared->control();
   if (!is_sound(control, *bytes) || control.objects != invitation.objects ||
-      control.queues != invitation.queues ||
-      !find_backend(morsel_backend(control.backend)))
+      control.queues != invitation.queues || !find_backend(morsel_backend(control.backend)))
     return bad("its memory is no channel");
   return shared;
 }
@@ -137,8 +136,7 @@ int morsel_channel_invite(morsel_channel* channel, int socket, morsel_error* err
 int morsel_channel_join(int socket, morsel_role role, unsigned flags, morsel_channel** channel,
                         morsel_error* error) {
   return at_border(error, [&]() -> Status {
-    if (role > MORSEL_BOTH)
-      return Error{-EINVAL, "there is no role " + std::to_string(int(role))};
+    if (role > MORSEL_BOTH) return Error{-EINVAL, "there is no role " + std::to_string(int(role))};
     Invitation invitation{};
     auto parts = receive(socket, invitation);
     if (!parts) return parts.error();

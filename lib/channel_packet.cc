@@ -205,8 +205,7 @@ int morsel_packet_send(morsel_channel* channel, unsigned queue, morsel_packet* p
         [&](Control& now) {
           if (now.is_full(to) || are_gone(to, MORSEL_RECEIVER)) return false;
           // Before anybody else has it.
-          if (!is_cell && morsel_channel_enforces(channel))
-            channel->object(packet->buffer).unmap();
+          if (!is_cell && morsel_channel_enforces(channel)) channel->object(packet->buffer).unmap();
           enqueue(now, to, packet->buffer);
           show_state(*channel, queue);
           return true;

@@ -18,19 +18,22 @@ class Board {
   Board& operator=(const Board&) = delete;
 
   /// When a stage began to hand its packet over; nanoseconds.
-  [[nodiscard]] std::atomic<uint64_t>& handed_over(unsigned stage) const {
-    return *cell(stage);
-  }
+  [[nodiscard]] std::atomic<uint64_t>& handed_over(unsigned stage) const { return *cell(stage); }
   /// From then until the next one knew, all three together; each adds its own.
   [[nodiscard]] std::atomic<uint64_t>& waited(unsigned packet) const { return *cell(3 + packet); }
+  [[nodiscard]] std::atomic<uint64_t>& round_trip(unsigned packet) const {
+    return *cell(3 + packets_ + packet);
+  }
   /// The stage's work on a packet that nothing keeps it from; of the repeated ones.
   [[nodiscard]] std::atomic<uint64_t>& worked(unsigned stage, unsigned packet) const {
-    return *cell(3 + packets_ + stage * repeated_ + packet - (packets_ - repeated_));
+    return *cell(3 + 2 * packets_ + stage * repeated_ + packet - (packets_ - repeated_));
   }
 
  private:
   [[nodiscard]] std::atomic<uint64_t>* cell(unsigned number) const { return cells_ + number; }
-  [[nodiscard]] uint64_t bytes() const { return 8 * (3 + packets_ + uint64_t{3} * repeated_); }
+  [[nodiscard]] uint64_t bytes() const {
+    return 8 * (3 + uint64_t{2} * packets_ + uint64_t{3} * repeated_);
+  }
 
   unsigned packets_, repeated_;
   std::atomic<uint64_t>* cells_;

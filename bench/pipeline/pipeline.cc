@@ -39,7 +39,7 @@ class Pipeline {
         way_(make_way(options.way)),
         work_(options.sparse) {}
 
-  void be_first(std::vector<uint64_t>& round_trips) {
+  void be_first() {
     way_->enter(Stage::first);
     for (unsigned packet = 0; packet < counts_.all(); ++packet) {
       const uint64_t start = now_ns();
@@ -49,8 +49,9 @@ class Pipeline {
       way_->pass();
       way_->await_end();
       note_wait(2, packet);
-      round_trips.push_back(now_ns() - start);
+      board_.round_trip(packet) = now_ns() - start;
     }
+    way_->leave();
   }
 
   void be_middle() {
@@ -66,6 +67,7 @@ class Pipeline {
       hand_over(1);
       way_->pass();
     }
+    way_->leave();
   }
 
   void be_last() {
@@ -80,6 +82,7 @@ class Pipeline {
       hand_over(2);
       way_->finish();
     }
+    way_->leave();
   }
 
   [[nodiscard]] const Counts& counts() const { return counts_; }
@@ -106,32 +109,49 @@ class Pipeline {
   Work work_;
 };
 
-/// The process that this one has started; it ends with this one.
-pid_t start(const char* name, const std::function<void()>& body) {
-  const pid_t pid = checked(::fork(), "fork");
-  if (pid != 0) return pid;
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  std::signal(SIGCHLD, SIG_DFL);
-  try {
-    body();
-    ::_exit(0);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "pipeline: the %s stage: %s\n", name, error.what());
+/// Processes that end with this one.
+class Stages {
+ public:
+  Stages() = default;
+  Stages(const Stages&) = delete;
+  Stages& operator=(const Stages&) = delete;
+  ~Stages() {
+    for (const pid_t pid : running_) ::kill(pid, SIGKILL);
+    while (!running_.empty()) forget(::waitpid(running_.back(), nullptr, 0));
   }
-  ::_exit(1);
-}
 
-/// Whoever waits for a stage that has failed would wait for ever.
-void end_with_a_stage(int /*signal*/) {
-  int status = 0;
-  if (::waitpid(-1, &status, WNOHANG) > 0 && status != 0) ::_exit(1);
-}
+  void start(const char* name, const std::function<void()>& body) {
+    const pid_t pid = checked(::fork(), "fork");
+    if (pid != 0) return running_.push_back(pid);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    try {
+      body();
+      std::exit(0);  // a library may have something to do at the end
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "pipeline-bench: the %s stage: %s\n", name, error.what());
+    }
+    ::_exit(1);
+  }
+  /// Until all have ended, or one has failed, for which the others would wait for ever.
+  void await() {
+    while (!running_.empty()) {
+      int status = 0;
+      const pid_t pid = checked(::waitpid(-1, &status, 0), "waitpid");
+      if (!forget(pid)) throw std::runtime_error("what the stages need has ended");
+      if (status != 0) throw std::runtime_error("a stage failed");
+    }
+  }
+
+ private:
+  bool forget(pid_t pid) { return std::erase(running_, pid) == 1; }
+
+  std::vector<pid_t> running_;
+};
 
 double median_us(std::vector<uint64_t> ns) {
   std::sort(ns.begin(), ns.end());
   const size_t middle = ns.size() / 2;
-  const uint64_t twice =
-      ns.size() % 2 ? 2 * ns[middle] : ns[middle - 1] + ns[middle];
+  const uint64_t twice = ns.size() % 2 ? 2 * ns[middle] : ns[middle - 1] + ns[middle];
   return static_cast<double>(twice) / 2000.0;
 }
 
@@ -147,20 +167,18 @@ double work_us(const Pipeline& pipeline, unsigned stage) {
 
 nlohmann::ordered_json measure_pipeline(const PipelineOptions& options) {
   Pipeline pipeline(options);
-  std::signal(SIGCHLD, end_with_a_stage);
-  start("middle", [&] { pipeline.be_middle(); });
-  start("last", [&] { pipeline.be_last(); });
-  std::vector<uint64_t> round_trips, waits;
-  pipeline.be_first(round_trips);
-  std::signal(SIGCHLD, SIG_DFL);
-  for (int status = 0; ::waitpid(-1, &status, 0) > 0;)
-    if (status != 0) throw std::runtime_error("a stage failed");
+  Stages stages;
+  stages.start("first", [&] { pipeline.be_first(); });
+  stages.start("middle", [&] { pipeline.be_middle(); });
+  stages.start("last", [&] { pipeline.be_last(); });
+  stages.await();
 
   const Counts& counts = pipeline.counts();
-  const auto first = round_trips.begin() + counts.warm;
-  const std::vector<uint64_t> counted(first, first + counts.counted);
-  for (unsigned packet = counts.warm; packet < counts.warm + counts.counted; ++packet)
+  std::vector<uint64_t> counted, waits;
+  for (unsigned packet = counts.warm; packet < counts.warm + counts.counted; ++packet) {
+    counted.push_back(pipeline.board().round_trip(packet));
     waits.push_back(pipeline.board().waited(packet));
+  }
   const auto [least, most] = std::minmax_element(counted.begin(), counted.end());
 
   const double rtt = median_us(counted), wait = median_us(waits);

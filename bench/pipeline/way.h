@@ -26,6 +26,8 @@ class Way {
 
   /// In the stage's process, before its first packet.
   virtual void enter(Stage) {}
+  /// After its last one.
+  virtual void leave() {}
   /// First: memory for a packet.
   virtual Bytes make() = 0;
   /// Middle and last: waits until the stage before has handed one over,

@@ -33,7 +33,8 @@ Channel make_channel(morsel_backend backend, unsigned flags, unsigned waiting, u
 
 void set_role(const Channel& channel, morsel_role role, unsigned queue) {
   morsel_error error{};
-  must(morsel_channel_set_role(channel.get(), queue, role, &error), error, "morsel_channel_set_role");
+  must(morsel_channel_set_role(channel.get(), queue, role, &error), error,
+       "morsel_channel_set_role");
 }
 
 morsel_packet make_packet(const Channel& channel, uint64_t bytes) {

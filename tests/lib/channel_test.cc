@@ -203,7 +203,8 @@ TEST_P(Channels, full_and_empty) {
   morsel_packet packet{}, more{};
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(morsel_packet_receive(channel.get(), 0, MORSEL_READ, 0, &packet, nullptr), -EAGAIN);
-  EXPECT_EQ(morsel_packet_receive(channel.get(), 0, MORSEL_READ, 150, &packet, nullptr), -ETIMEDOUT);
+  EXPECT_EQ(morsel_packet_receive(channel.get(), 0, MORSEL_READ, 150, &packet, nullptr),
+            -ETIMEDOUT);
   EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(150));
   for (int i = 0; i < 2; i++) {
     packet = make_packet(channel, 8);

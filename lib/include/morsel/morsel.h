@@ -269,8 +269,9 @@ MORSEL_API int morsel_channel_create(const struct morsel_channel_options* option
 MORSEL_API int morsel_channel_invite(morsel_channel* channel, int socket,
                                      struct morsel_error* error);
 /*
- * With that role in all queues. -EPERM: the channel has MORSEL_OLD_DATA, and `flags` has not; -EUSERS: it has 64 members;
- * -EBADMSG: what came is no invitation; -EPIPE: the other end is closed.
+ * With that role in all queues. -EPERM: the channel has MORSEL_OLD_DATA, and `flags` has not;
+ * -EUSERS: it has 64 members; -EBADMSG: what came is no invitation; -EPIPE: the other end is
+ * closed.
  */
 MORSEL_API int morsel_channel_join(int socket, enum morsel_role role, unsigned flags,
                                    morsel_channel** channel, struct morsel_error* error);

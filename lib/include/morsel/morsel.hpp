@@ -266,8 +266,8 @@ class Channel {
                                Timeout timeout = forever) const {
     Packet packet;
     morsel_error error;
-    const int code = morsel_packet_receive(get(), queue, access, int(timeout.count()),
-                                           &packet.packet_, &error);
+    const int code =
+        morsel_packet_receive(get(), queue, access, int(timeout.count()), &packet.packet_, &error);
     if (code == -EPIPE) return packet;
     if (code < 0) throw Exception(error);
     packet.channel_ = get();

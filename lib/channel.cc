@@ -30,6 +30,15 @@ namespace {
 std::mutex list_lock;
 std::vector<morsel_channel*> list;
 
+// After a member came or went.
+void show_and_wake(morsel_channel& channel) {
+  {
+    const Held held(channel);
+    if (held) show_all(channel);
+  }
+  wake_all(channel);
+}
+
 // A child would have its parent's open file description, and with it the lock that says that the
 // parent is alive: it must have one of its own. It is a member before it exists, so that nobody
 // takes its parent, which may be about to change its role, for the only one.
@@ -38,10 +47,14 @@ void prepare_child(morsel_channel& channel) {
   if (channel.me == no_member) return;
   auto own = reopen(channel.memory.get(), MORSEL_READ_WRITE);
   if (!own) return;
-  auto number = become_member(channel.control(), own->get(), channel.roles);
+  Roles roles{};
+  for (uint32_t queue = 0; queue < channel.control().queues; queue++)
+    roles[queue] = channel.control().queue[queue].roles[channel.me];
+  auto number = become_member(channel.control(), own->get(), roles);
   if (!number) return;
   channel.childs_memory = std::move(*own);
   channel.childs_number = *number;
+  show_and_wake(channel);
 }
 
 // If there is no child after all, this was the last descriptor, and the member looks dead.
@@ -163,7 +176,7 @@ Result<std::unique_ptr<morsel_channel>> create(const morsel_channel_options& opt
   control.backend = (*backend)->id;
   control.shows_old_data = options.flags & MORSEL_OLD_DATA;
   prepare(control);
-  auto channel = enter(std::move(*parts), std::move(*shared), MORSEL_BOTH);
+  auto channel = enter(std::move(*parts), std::move(*shared), **backend, MORSEL_BOTH);
   if (channel) (*channel)->fallback = reasons;
   return channel;
 }
@@ -184,24 +197,38 @@ Shared::~Shared() {
   if (at_) munmap(at_, bytes_);
 }
 
-Result<std::unique_ptr<morsel_channel>> enter(Parts parts, Shared shared, uint32_t role) {
-  Roles roles{};
-  std::fill_n(roles.begin(), shared.control().queues, role);
-  auto me = become_member(shared.control(), parts.memory.get(), roles);
-  if (!me) return me.error();
+// Nobody may fork while a description has a member's lock, and the channel is not yet, or no
+// longer, in the list: the child would keep the lock, and a dead member would look alive.
+Result<std::unique_ptr<morsel_channel>> enter(Parts parts, Shared shared, const Backend& backend,
+                                              uint32_t role) {
+  Roles roles;
+  roles.fill(role);
   auto channel = std::make_unique<morsel_channel>();
-  channel->backend = find_backend(morsel_backend(shared.control().backend));
+  channel->backend = &backend;
   for (Descriptor& object : parts.objects)
     channel->objects.emplace_back(std::move(object), *channel->backend);
   channel->memory = std::move(parts.memory);
   channel->events = std::move(parts.events);
   channel->shared = std::move(shared);
-  channel->me = *me;
-  channel->roles = roles;
+  channel->me = no_member;
   watch_forks();
   const std::lock_guard held(list_lock);
+  list.reserve(list.size() + 1);
+  // Another user's may not be opened anew.
+  if (auto own = reopen(channel->memory.get(), MORSEL_READ_WRITE); own)
+    channel->memory = std::move(*own);
+  auto me = become_member(channel->control(), channel->memory.get(), roles);
+  if (!me) return me.error();
+  channel->me = *me;
   list.push_back(channel.get());
+  show_and_wake(*channel);
   return channel;
+}
+
+Held::Held(morsel_channel& channel) : Lock(channel.control()) {
+  if (!*this || !channel.control().events_unsure) return;
+  show_all(channel);
+  channel.control().events_unsure = 0;
 }
 
 void show_state(morsel_channel& channel, uint32_t number) {
@@ -218,6 +245,18 @@ void show_all(morsel_channel& channel) {
   for (uint32_t queue = 0; queue < channel.control().queues; queue++) show_state(channel, queue);
 }
 
+bool look_for_the_dead(morsel_channel& channel) {
+  channel.last_look = now();
+  {
+    const Held held(channel);
+    if (!held || !forget_the_dead(channel.control(), channel.memory.get(), channel.me))
+      return false;
+    show_all(channel);
+  }
+  wake_all(channel);
+  return true;
+}
+
 void wake_all(morsel_channel& channel) {
   Control& control = channel.control();
   raise(control.freed, true);
@@ -230,18 +269,16 @@ void wake_all(morsel_channel& channel) {
 }  // namespace morsel::channel
 
 morsel_channel::~morsel_channel() {
+  const std::lock_guard nobody_forks(list_lock);
+  if (std::erase(list, this) == 0 || me == no_member) return;
   {
-    const std::lock_guard held(list_lock);
-    std::erase(list, this);
-  }
-  if (me == no_member) return;
-  {
-    const Lock held(control());
+    const Held held(*this);
     if (held) {
       forget(control(), me);
       show_all(*this);
     }
   }
+  memory = Descriptor();
   wake_all(*this);
 }
 
@@ -264,14 +301,12 @@ int morsel_channel_set_role(morsel_channel* channel, unsigned queue, morsel_role
     if (!channel->has(queue)) return no_such_queue(queue);
     if (channel->me == no_member) return Error{-EBADF, "this process is no member of the channel"};
     {
-      const Lock held(channel->control());
+      const Held held(*channel);
       if (!held) return Error{-ENOTRECOVERABLE, "the channel's memory is broken"};
       Queue& one = channel->control().queue[queue];
-      channel->roles[queue] = role;
       one.roles[channel->me] = role;
       // What the first member could have been before anybody came counts for nothing.
-      one.past_roles =
-          is_alone(channel->control(), channel->me) ? unsigned(role) : one.past_roles | role;
+      one.past_roles = channel->control().ever_joined == 1 ? unsigned(role) : one.past_roles | role;
       show_state(*channel, queue);
     }
     wake_all(*channel);
@@ -299,7 +334,7 @@ int morsel_channel_pollable(morsel_channel* channel, unsigned queue, morsel_role
     if (role != MORSEL_SENDER && role != MORSEL_RECEIVER)
       return Error{-EINVAL, "what is waited for is one role's"};
     if (!channel->has(queue)) return no_such_queue(queue);
-    const Lock held(channel->control());
+    const Held held(*channel);
     if (!held) return Error{-ENOTRECOVERABLE, "the channel's memory is broken"};
     const bool sends = role == MORSEL_SENDER;
     Queue& one = channel->control().queue[queue];

@@ -4,6 +4,7 @@
 
 #include <morsel/morsel.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,7 +60,8 @@ struct morsel_channel {
   const morsel::Backend* backend;
   std::string fallback;
   uint32_t me;  /// no_member: after fork() this process could not join
-  morsel::channel::Roles roles;
+  /// When somebody last looked who is still alive; nanoseconds.
+  std::atomic<int64_t> last_look{0};
 
   // Between the handlers of fork().
   morsel::Descriptor childs_memory;
@@ -83,9 +85,16 @@ struct morsel_channel {
 namespace morsel::channel {
 
 /// Becomes a member with these parts, which have been looked at.
-Result<std::unique_ptr<morsel_channel>> enter(Parts parts, Shared shared, uint32_t role);
+Result<std::unique_ptr<morsel_channel>> enter(Parts parts, Shared shared, const Backend& backend,
+                                              uint32_t role);
 
 Error no_such_queue(unsigned queue);
+
+/// Holds the lock, and puts right what a dead member left, the descriptors too.
+class Held : public Lock {
+ public:
+  explicit Held(morsel_channel& channel);
+};
 
 /// With the lock held: the queue's descriptors say what is so.
 void show_state(morsel_channel& channel, uint32_t queue);
@@ -93,5 +102,7 @@ void show_state(morsel_channel& channel, uint32_t queue);
 void show_all(morsel_channel& channel);
 /// Then everybody looks again.
 void wake_all(morsel_channel& channel);
+/// Whether somebody was found dead, and what he had is to be had again.
+bool look_for_the_dead(morsel_channel& channel);
 
 }  // namespace morsel::channel

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "channel_control.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -18,6 +19,11 @@ void push(FreeList& list, uint32_t buffer) {
 
 bool is_nobodys(const Control& control, uint32_t buffer) {
   return buffer < control.buffer_count() && control.buffers[buffer].owner == nobody;
+}
+
+void give_to(Control& control, uint32_t buffer, uint32_t member) {
+  control.buffers[buffer].turn++;
+  control.buffers[buffer].owner = member + first_member;
 }
 
 // Owners are the truth for who has a buffer, except that what is in a queue is the queue's: a
@@ -71,6 +77,7 @@ Lock::Lock(Control& control) : control_(control) {
   held_ = code == 0 || code == EOWNERDEAD;
   if (code != EOWNERDEAD) return;
   recover(control);
+  control.events_unsure = 1;
   pthread_mutex_consistent(&control.lock);
 }
 
@@ -83,7 +90,7 @@ uint32_t take_cell(Control& control, uint32_t member) {
   while (list.count > 0 && list.count <= most_cells) {
     const uint32_t buffer = list.buffers[--list.count];
     if (!is_nobodys(control, buffer)) continue;
-    control.buffers[buffer].owner = member + first_member;
+    give_to(control, buffer, member);
     return buffer;
   }
   return no_buffer;
@@ -97,7 +104,7 @@ uint32_t take_object(Control& control, uint32_t member, uint64_t bytes) {
     return capacity >= bytes ? capacity < than : capacity > than;
   };
   // From the end: what was used last is in the caches.
-  for (uint32_t at = list.count; at-- > 0;) {
+  for (uint32_t at = std::min(list.count, most_cells); at-- > 0;) {
     const uint32_t buffer = list.buffers[at];
     if (!is_nobodys(control, buffer)) continue;
     if (best != no_buffer &&
@@ -107,7 +114,7 @@ uint32_t take_object(Control& control, uint32_t member, uint64_t bytes) {
     place = at;
   }
   if (best == no_buffer) return no_buffer;
-  control.buffers[best].owner = member + first_member;
+  give_to(control, best, member);
   for (uint32_t at = place; at + 1 < list.count; at++) list.buffers[at] = list.buffers[at + 1];
   list.count--;
   return best;
@@ -127,7 +134,7 @@ void enqueue(Control& control, Queue& queue, uint32_t buffer) {
 uint32_t dequeue(Control& control, Queue& queue, uint32_t member) {
   const uint32_t buffer = queue.ring[queue.head % ring_size];
   const bool sound = buffer < control.buffer_count() && control.buffers[buffer].owner == a_queue;
-  if (sound) control.buffers[buffer].owner = member + first_member;
+  if (sound) give_to(control, buffer, member);
   queue.head++;
   return sound ? buffer : no_buffer;
 }
@@ -140,8 +147,8 @@ void put_back(Control& control, Queue& queue, uint32_t buffer) {
   queue.head--;
 }
 
+// Done once more if somebody dies in the middle: so being present ends last.
 void forget(Control& control, uint32_t member) {
-  control.present[member] = 0;
   for (uint32_t queue = 0; queue < control.queues; queue++) control.queue[queue].roles[member] = 0;
   for (uint32_t buffer = 0; buffer < control.buffer_count(); buffer++) {
     Buffer& one = control.buffers[buffer];
@@ -150,6 +157,7 @@ void forget(Control& control, uint32_t member) {
     one.dirty = control.is_cell(buffer) ? control.cell_bytes : one.capacity;
     give_back(control, buffer);
   }
+  control.present[member] = 0;
 }
 
 }  // namespace morsel::channel

@@ -31,8 +31,9 @@ constexpr uint32_t nobody = 0, a_queue = 1, first_member = 2;
 /// Holds one packet: a *cell* is a piece of this memfd, an *object* has a file of its own.
 struct Buffer {
   std::atomic<uint32_t> owner;
+  uint32_t turn;      /// how often somebody has got it
   uint64_t bytes;     /// of the packet
-  uint64_t capacity;  /// of an object, as of now
+  uint64_t capacity;  /// of an object, as of now; 0 while that changes
   uint64_t dirty;     /// bytes from the start that may not be zero
 };
 
@@ -41,7 +42,7 @@ struct alignas(64) Event {
   std::atomic<uint32_t> number;
   std::atomic<uint32_t> sleepers;  /// of those who died among them one only costs wake-ups
   std::atomic<uint32_t> polled;    /// somebody has asked for its descriptor
-  uint32_t signalled;              /// the descriptor is readable
+  uint32_t signalled;              /// 1: the descriptor is readable, 0: it is not; else unknown
 };
 
 /// Numbers of buffers of one kind that nobody has; the last one was used last.
@@ -70,6 +71,8 @@ struct Control {
   uint32_t shows_old_data;
 
   pthread_mutex_t lock;
+  uint32_t events_unsure;  /// who died with the lock may have left them as they were
+  uint32_t ever_joined;    /// members, until now
   std::atomic<uint32_t> present[most_members];  /// 1: there is such a member
   FreeList free_cells, free_objects;
   Event freed;                   /// a buffer became nobody's, or a member came or went
@@ -82,7 +85,13 @@ struct Control {
 };
 
 constexpr uint64_t magic_number = 0x6c656e6e61686300;
-constexpr uint32_t layout_version = 2;
+// A mutex is what the C library makes of it.
+#ifdef __GLIBC__
+constexpr uint32_t libc_tag = 0;
+#else
+constexpr uint32_t libc_tag = 1;
+#endif
+constexpr uint32_t layout_version = 3 << 16 | libc_tag << 15 | sizeof(pthread_mutex_t);
 
 /// Makes a new one of memory that is zero. What it is to be is set already.
 void prepare(Control& control);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 
 namespace morsel::channel {
@@ -14,20 +15,18 @@ namespace {
 
 // Long enough for a packet that is on its way on another CPU, short enough to be nobody's loss.
 constexpr int looks = 200;
-// After so many nanoseconds of sleep it is worth a look at who is still alive.
-constexpr int64_t nap = 100'000'000;
-
-int64_t now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
-}
 
 long futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
   return syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
 }
 
 }  // namespace
+
+int64_t now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+}
 
 Deadline::Deadline(int timeout) : never_(timeout < 0), none_(timeout == 0) {
   if (timeout > 0) at_ = now() + timeout * int64_t(1'000'000);
@@ -58,11 +57,13 @@ bool sleep(Event& event, uint32_t seen, const Deadline& deadline) {
 }
 
 void show(Event& event, int descriptor, bool readable) {
-  if (bool(event.signalled) == readable) return;
+  if (event.signalled == uint32_t(readable)) return;
+  constexpr uint32_t unknown = 2;
+  event.signalled = unknown;  // should we die in between
   uint64_t value = 1;
   const ssize_t done =
       readable ? write(descriptor, &value, sizeof value) : read(descriptor, &value, sizeof value);
-  if (done == ssize_t(sizeof value)) event.signalled = readable;
+  if (done == ssize_t(sizeof value) || (!readable && errno == EAGAIN)) event.signalled = readable;
 }
 
 }  // namespace morsel::channel

@@ -9,6 +9,11 @@
 
 namespace morsel::channel {
 
+/// Monotonic clock, nanoseconds.
+int64_t now();
+/// After so many of sleep it is worth a look at who is still alive.
+constexpr int64_t nap = 100'000'000;
+
 /// When a call has to give up.
 class Deadline {
  public:

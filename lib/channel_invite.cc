@@ -91,12 +91,22 @@ Result<Shared> look_at(const Parts& parts, const Invitation& invitation) {
   if (!shared) return shared;
   const Control& control = shared->control();
   if (!is_sound(control, *bytes) || control.objects != invitation.objects ||
-      control.queues != invitation.queues || !find_backend(morsel_backend(control.backend)))
+      control.queues != invitation.queues)
     return bad("its memory is no channel");
   return shared;
 }
 
-Status look_at_objects(const Parts& parts, const Backend& backend) {
+// Others would be written to where nobody expects it.
+bool is_eventfd(int fd) {
+  std::array<char, 64> name{};
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  return readlink(path.c_str(), name.data(), name.size() - 1) > 0 &&
+         std::string(name.data()) == "anon_inode:[eventfd]";
+}
+
+Status look_at_descriptors(const Parts& parts, const Backend& backend) {
+  for (const Descriptor& event : parts.events)
+    if (!is_eventfd(event.get())) return bad("its events are none");
   for (const Descriptor& object : parts.objects) {
     struct statfs fs;
     if (fstatfs(object.get(), &fs) != 0 || !backend.recognises(object.get(), fs))
@@ -137,16 +147,19 @@ int morsel_channel_join(int socket, morsel_role role, unsigned flags, morsel_cha
                         morsel_error* error) {
   return at_border(error, [&]() -> Status {
     if (role > MORSEL_BOTH) return Error{-EINVAL, "there is no role " + std::to_string(int(role))};
+    if (flags & ~unsigned(MORSEL_OLD_DATA))
+      return Error{-EINVAL, "a channel is joined with no other flag than MORSEL_OLD_DATA"};
     Invitation invitation{};
     auto parts = receive(socket, invitation);
     if (!parts) return parts.error();
     auto shared = look_at(*parts, invitation);
     if (!shared) return shared.error();
-    const Backend& backend = *find_backend(morsel_backend(shared->control().backend));
-    if (Status status = look_at_objects(*parts, backend); !status) return status;
+    const Backend* backend = find_backend(morsel_backend(shared->control().backend));
+    if (!backend) return bad("its memory is no channel");
+    if (Status status = look_at_descriptors(*parts, *backend); !status) return status;
     if (shared->control().shows_old_data && !(flags & MORSEL_OLD_DATA))
       return Error{-EPERM, "packets of this channel may hold old data: join with MORSEL_OLD_DATA"};
-    auto joined = enter(std::move(*parts), std::move(*shared), role);
+    auto joined = enter(std::move(*parts), std::move(*shared), *backend, role);
     if (!joined) return joined.error();
     *channel = joined->release();
     return Done{};

@@ -38,6 +38,7 @@ Result<uint32_t> become_member(Control& control, int memory, const Roles& roles)
     // Of that number may have been somebody who died.
     if (control.present[number]) forget(control, number);
     control.present[number] = 1;
+    control.ever_joined++;
     for (uint32_t queue = 0; queue < control.queues; queue++) {
       control.queue[queue].roles[number] = roles[queue];
       control.queue[queue].past_roles |= roles[queue];
@@ -72,12 +73,6 @@ bool are_gone_everywhere(const Control& control, uint32_t role) {
     any = true;
   }
   return any;
-}
-
-bool is_alone(const Control& control, uint32_t me) {
-  for (uint32_t number = 0; number < most_members; number++)
-    if (number != me && control.present[number]) return false;
-  return true;
 }
 
 }  // namespace morsel::channel

@@ -23,7 +23,4 @@ bool are_gone(const Queue& queue, uint32_t role);
 /// With the lock held: so it is for all queues that ever had any.
 bool are_gone_everywhere(const Control& control, uint32_t role);
 
-/// With the lock held.
-bool is_alone(const Control& control, uint32_t me);
-
 }  // namespace morsel::channel

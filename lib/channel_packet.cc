@@ -26,25 +26,25 @@ Status wait_for(morsel_channel& channel, Event& event, int timeout, const char* 
   for (;;) {
     const uint32_t seen = event.number;
     {
-      const Lock held(control);
+      const Held held(channel);
       if (!held) return Error{-ENOTRECOVERABLE, "the channel's memory is broken"};
       if (attempt(control)) return Done{};
       if (is_hopeless(control)) return Error{-EPIPE, nobody_left};
     }
-    if (deadline.is_none()) return Error{-EAGAIN, "there is none now"};
-    if (deadline.is_now()) return Error{-ETIMEDOUT, "nothing came in time"};
-    if (sleep(event, seen, deadline)) continue;
-    const Lock held(control);
-    if (held && forget_the_dead(control, channel.memory.get(), channel.me)) {
-      show_all(channel);
-      wake_all(channel);
+    if (deadline.is_none()) {
+      // Who never sleeps has to look, too.
+      if (now() - channel.last_look > nap && look_for_the_dead(channel)) continue;
+      return Error{-EAGAIN, "there is none now"};
     }
+    if (deadline.is_now()) return Error{-ETIMEDOUT, "nothing came in time"};
+    if (!sleep(event, seen, deadline)) look_for_the_dead(channel);
   }
 }
 
 Status check_role(const morsel_channel& channel, uint32_t queue, uint32_t role) {
   if (!channel.has(queue)) return no_such_queue(queue);
-  if (channel.roles[queue] & role) return Done{};
+  if (channel.me != no_member && channel.control().queue[queue].roles[channel.me] & role)
+    return Done{};
   return Error{-EACCES, "this process is no " +
                             std::string(role == MORSEL_SENDER ? "sender" : "receiver") +
                             " of the channel's queue " + std::to_string(queue)};
@@ -52,15 +52,18 @@ Status check_role(const morsel_channel& channel, uint32_t queue, uint32_t role) 
 
 bool is_owned(const morsel_channel& channel, const morsel_packet& packet) {
   const Control& control = channel.control();
-  return packet.data && packet.buffer < control.buffer_count() &&
-         control.buffers[packet.buffer].owner == channel.me + first_member;
+  if (channel.me == no_member || !packet.data || packet.buffer >= control.buffer_count())
+    return false;
+  // A copy of the packet may be left of an earlier turn, or in a child.
+  const Buffer& buffer = control.buffers[packet.buffer];
+  return buffer.owner == channel.me + first_member && buffer.turn == packet.turn;
 }
 
 Error not_owned() { return {-EINVAL, "this process does not own that packet"}; }
 
 void let_go(morsel_channel& channel, uint32_t buffer) {
   {
-    const Lock held(channel.control());
+    const Held held(channel);
     if (held) give_back(channel.control(), buffer);
   }
   // All: one may wait for a cell and another one for an object.
@@ -77,6 +80,19 @@ Result<std::byte*> open_cell(morsel_channel& channel, uint32_t number, uint64_t 
   return data;
 }
 
+// Who dies in between leaves a capacity of 0. Then nobody knows what the object has, and it starts
+// from nothing.
+Status resize(Buffer& buffer, PooledObject& object, uint64_t bytes) {
+  const uint64_t before = buffer.capacity;
+  buffer.capacity = 0;
+  if (before == 0)
+    if (auto nothing = object.resize(0); !nothing) return nothing.error();
+  auto size = object.resize(bytes);
+  buffer.capacity = size ? *size : before;
+  if (!size) return size.error();
+  return Done{};
+}
+
 Result<std::byte*> open_object(morsel_channel& channel, uint32_t number, uint64_t bytes) {
   Control& control = channel.control();
   Buffer& buffer = control.buffers[number];
@@ -85,9 +101,7 @@ Result<std::byte*> open_object(morsel_channel& channel, uint32_t number, uint64_
   // One that has to be cleared is cut first: what is not there needs no clearing.
   const bool too_large = !control.shows_old_data && buffer.dirty > wanted;
   if (buffer.capacity < bytes || too_large) {
-    auto size = object.resize(bytes);
-    if (!size) return size.error();
-    buffer.capacity = *size;
+    if (Status status = resize(buffer, object, bytes); !status) return status.error();
     buffer.dirty = std::min(buffer.dirty, buffer.capacity);
   }
   auto data = object.address(buffer.capacity, MORSEL_READ_WRITE);
@@ -122,7 +136,9 @@ Status make_packet(morsel_channel& channel, uint64_t bytes, int timeout, morsel_
     let_go(channel, *buffer);
     return data.error();
   }
-  packet = {*data, bytes, capacity, *buffer, MORSEL_READ_WRITE};
+  packet = {
+      *data, bytes, capacity, *buffer, MORSEL_READ_WRITE, channel.control().buffers[*buffer].turn,
+      {}};
   return Done{};
 }
 
@@ -145,11 +161,8 @@ Status move_to_object(morsel_channel& channel, morsel_packet& packet, uint64_t b
 Status grow(morsel_channel& channel, morsel_packet& packet, uint64_t bytes) {
   Buffer& buffer = channel.control().buffers[packet.buffer];
   PooledObject& object = channel.object(packet.buffer);
-  if (buffer.capacity < bytes) {
-    auto size = object.resize(bytes);
-    if (!size) return size.error();
-    buffer.capacity = *size;
-  }
+  if (buffer.capacity < bytes)
+    if (Status status = resize(buffer, object, bytes); !status) return status;
   auto data = object.address(buffer.capacity, MORSEL_READ_WRITE);
   if (!data) return data.error();
   packet.data = *data;
@@ -246,13 +259,13 @@ int morsel_packet_receive(morsel_channel* channel, unsigned queue, morsel_access
                         : channel->object(number).address(capacity, access);
     if (!data) {
       // The packet is not lost: whoever tries again, here or elsewhere, gets it first.
-      const Lock held(control);
+      const Held held(*channel);
       if (held) put_back(control, from, number);
       show_state(*channel, queue);
       raise(from.filled);
       return data.error();
     }
-    *packet = {*data, bytes, bytes, number, uint32_t(access)};
+    *packet = {*data, bytes, bytes, number, uint32_t(access), buffer.turn, {}};
     return Done{};
   });
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Members of a channel that die: what they had sent arrives, what they owned is used again, and
 // nobody waits for them for ever.
+#include "channel.h"
+
+#include <poll.h>
+
 #include <random>
 #include <vector>
-
-#include "channel.h"
 
 using namespace conformance;
 
@@ -82,6 +84,33 @@ TEST_P(ChannelDeath, buffers_come_back_to_who_waits_for_them) {
   }
 }
 
+TEST_P(ChannelDeath, is_seen_by_who_never_waits) {
+  Channel channel = make_channel(GetParam(), 0, 0, 1);
+  const int readable = morsel_channel_pollable(channel.get(), 0, MORSEL_RECEIVER, nullptr);
+  Gate full;
+  Child greedy([&] {
+    (void)make_packet(channel, 3 * mib);
+    full.open();
+    pause();
+    return false;
+  });
+  set_role(channel, MORSEL_RECEIVER);
+  full.wait();
+  morsel_packet packet{};
+  EXPECT_EQ(morsel_packet_new(channel.get(), mib, 0, &packet, nullptr), -EAGAIN);
+  greedy.kill();
+  int tries = 0;
+  while (morsel_packet_new(channel.get(), mib, 0, &packet, nullptr) != 0) {
+    ASSERT_LT(tries++, 1000);
+    usleep(10000);
+  }
+  release(channel, packet);
+  // It was the last sender, too.
+  pollfd one{readable, POLLIN, 0};
+  EXPECT_EQ(poll(&one, 1, 0), 1);
+  EXPECT_EQ(morsel_packet_receive(channel.get(), 0, MORSEL_READ, 0, &packet, nullptr), -EPIPE);
+}
+
 // At any instruction, in the middle of whatever they do. The others neither hang nor see anything
 // wrong, and in the end every buffer is there.
 TEST_P(ChannelDeath, at_any_moment) {
@@ -90,7 +119,9 @@ TEST_P(ChannelDeath, at_any_moment) {
   auto sender = [&] {
     return std::make_unique<Child>([&]() -> bool {
       for (uint64_t i = 0;; i++) {
-        morsel_packet packet = make_packet(channel, i % 3 ? 80 : 100 << 10);
+        // The last two have to share what there is, and cut each other's.
+        constexpr uint64_t sizes[] = {80, 80, 100 << 10, 5 * mib / 2};
+        morsel_packet packet = make_packet(channel, sizes[i % 4]);
         fill(packet, i);
         send_packet(channel, packet);
       }

@@ -100,9 +100,11 @@ TEST_P(Channels, a_pipeline_of_processes) {
   Channel channel = make_channel(GetParam(), 0, 0, 2, 2);
   constexpr uint64_t packets = 20;
   for (uint64_t bytes : {uint64_t(64), 3 * mib}) {
+    Gate there;
     Child middle([&] {
       set_role(channel, MORSEL_RECEIVER, 0);
       set_role(channel, MORSEL_SENDER, 1);
+      there.open();
       for (uint64_t i = 0; i < packets; i++) {
         morsel_packet packet = receive_packet(channel, MORSEL_READ_WRITE, 0);
         uint64_t seed;
@@ -112,6 +114,7 @@ TEST_P(Channels, a_pipeline_of_processes) {
       }
       return true;
     });
+    there.wait();
     set_role(channel, MORSEL_SENDER, 0);
     set_role(channel, MORSEL_RECEIVER, 1);
     for (uint64_t i = 0; i < packets; i++) {
@@ -238,7 +241,17 @@ TEST_P(Channels, packets_of_others_are_refused) {
   copy.buffer = 1 << 30;
   EXPECT_EQ(morsel_packet_send(channel.get(), 0, &copy, 0, nullptr), -EINVAL);
   release(channel, copy);
-  packet = receive_packet(channel);
+  packet = receive_packet(channel, MORSEL_READ_WRITE);
+  // Of the same buffer, but of an earlier turn.
+  copy.buffer = packet.buffer;
+  EXPECT_EQ(morsel_packet_send(channel.get(), 0, &copy, 0, nullptr), -EINVAL);
+  release(channel, copy);
+  // Or of another process: what fork() copied is not the child's.
+  Child child([&] {
+    release(channel, packet);
+    return morsel_packet_send(channel.get(), 0, &packet, 0, nullptr) == -EINVAL;
+  });
+  EXPECT_TRUE(child.ended_well());
   packet.bytes = packet.capacity + 1;
   EXPECT_EQ(morsel_packet_send(channel.get(), 0, &packet, 0, nullptr), -EMSGSIZE);
   release(channel, packet);
@@ -347,6 +360,59 @@ TEST_P(Channels, options_that_are_none) {
   options.queues = 0;
   options.cell_bytes = mib + 1;
   EXPECT_EQ(morsel_channel_create(&options, &none, nullptr), -EINVAL);
+}
+
+// At most 64, forked ones too; those who left make room.
+TEST_P(Channels, members_are_limited) {
+  Sockets sockets;
+  Channel channel = make_channel(GetParam(), 0, 1, 1);
+  std::vector<Channel> all;
+  for (int round = 0; round < 2; round++) {
+    int code = 0;
+    for (;;) {
+      ASSERT_EQ(morsel_channel_invite(channel.get(), sockets.end[0], nullptr), 0);
+      morsel_channel* joined = nullptr;
+      code = morsel_channel_join(sockets.end[1], MORSEL_NEITHER, 0, &joined, nullptr);
+      if (code != 0) break;
+      all.emplace_back(joined);
+    }
+    EXPECT_EQ(code, -EUSERS);
+    EXPECT_EQ(all.size(), 63U);
+    Child child([&] {
+      morsel_packet none{};
+      return morsel_packet_new(channel.get(), 8, 0, &none, nullptr) == -EBADF;
+    });
+    EXPECT_TRUE(child.ended_well());
+    all.clear();
+  }
+}
+
+// A sender that comes late is seen by who polls.
+TEST_P(Channels, descriptors_follow_who_comes_and_goes) {
+  Sockets sockets;
+  Channel channel = make_channel(GetParam());
+  auto join = [&](morsel_role role) {
+    morsel_channel* joined = nullptr;
+    EXPECT_EQ(morsel_channel_invite(channel.get(), sockets.end[0], nullptr), 0);
+    EXPECT_EQ(morsel_channel_join(sockets.end[1], role, 0, &joined, nullptr), 0);
+    return Channel(joined);
+  };
+  set_role(channel, MORSEL_RECEIVER);
+  const int in = morsel_channel_pollable(channel.get(), 0, MORSEL_RECEIVER, nullptr);
+  EXPECT_FALSE(readable(in));  // nobody has come yet
+  for (int i = 0; i < 2; i++) {
+    const Channel sender = join(MORSEL_SENDER);
+    EXPECT_FALSE(readable(in));
+    morsel_packet packet{};
+    EXPECT_EQ(morsel_packet_receive(channel.get(), 0, MORSEL_READ, 0, &packet, nullptr), -EAGAIN);
+    packet = make_packet(sender, 8);
+    send_packet(sender, packet);
+    EXPECT_TRUE(readable(in));
+    packet = receive_packet(channel);
+    release(channel, packet);
+    EXPECT_FALSE(readable(in));
+  }
+  EXPECT_TRUE(readable(in));  // the end
 }
 
 // Several of each, threads and processes: each packet is received once, and each sender's are in

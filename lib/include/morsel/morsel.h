@@ -258,8 +258,9 @@ struct morsel_packet {
   void* data;        /* whole slots of an object; of a cell 64-byte aligned */
   uint64_t bytes;    /* of it, that count; the sender may change it until it sends, up to: */
   uint64_t capacity; /* what may be written to */
-  uint32_t buffer;   /* the library's own */
-  uint32_t access;   /* the library's own */
+  /* The library's own. */
+  uint32_t buffer, access, turn;
+  uint32_t reserved[5];
 };
 
 /* The caller is the first member, with both roles in all queues. `options` may be NULL. */
@@ -269,14 +270,19 @@ MORSEL_API int morsel_channel_create(const struct morsel_channel_options* option
 MORSEL_API int morsel_channel_invite(morsel_channel* channel, int socket,
                                      struct morsel_error* error);
 /*
- * With that role in all queues. -EPERM: the channel has MORSEL_OLD_DATA, and `flags` has not;
- * -EUSERS: it has 64 members; -EBADMSG: what came is no invitation; -EPIPE: the other end is
- * closed.
+ * With that role in all queues; who has several roles joins with MORSEL_NEITHER and sets them then.
+ * Only what processes send that one trusts should be joined. -EPERM: the channel has
+ * MORSEL_OLD_DATA, and `flags` has not; -EUSERS: it has 64 members; -EBADMSG: what came is no
+ * invitation; -EPIPE: the other end is closed.
  */
 MORSEL_API int morsel_channel_join(int socket, enum morsel_role role, unsigned flags,
                                    morsel_channel** channel, struct morsel_error* error);
-/* From now on this process only sends to the queue, only receives from it, both, or neither. When
- * all of the other role are gone, waiting ends with -EPIPE. */
+/*
+ * From now on this process only sends to the queue, only receives from it, both, or neither. When
+ * all of the other role are gone, waiting ends with -EPIPE; who has not said what it is counts as
+ * both. So set the roles before you fork; a child has the same ones
+ * until it sets others.
+ */
 MORSEL_API int morsel_channel_set_role(morsel_channel* channel, unsigned queue,
                                        enum morsel_role role, struct morsel_error* error);
 /* Leaves. Packets that this process owns are nobody's. NULL is allowed. */
@@ -294,7 +300,8 @@ MORSEL_API int morsel_channel_enforces(const morsel_channel* channel);
 /*
  * A descriptor for poll(), epoll and the like: readable (POLLIN) while a packet waits
  * (MORSEL_RECEIVER) or while there is room in the queue (MORSEL_SENDER). Don't read it or close it.
- * Asking for it makes each change of that state a system call.
+ * Asking for it makes each change of that state a system call. That a member has died shows only
+ * when another one waits or tries: so poll with a time limit, and try then.
  */
 MORSEL_API int morsel_channel_pollable(morsel_channel* channel, unsigned queue,
                                        enum morsel_role role, struct morsel_error* error);

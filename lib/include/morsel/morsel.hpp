@@ -17,6 +17,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -47,6 +48,11 @@ int call(Function function, Arguments... arguments) {
   int result = function(arguments..., &error);
   if (result < 0) throw Exception(error);
   return result;
+}
+
+// What is too long for the C interface is long enough for ever.
+inline int milliseconds(std::chrono::milliseconds time) {
+  return time.count() < 0 || time.count() > INT_MAX ? -1 : int(time.count());
 }
 }  // namespace detail
 
@@ -202,7 +208,7 @@ class Packet {
   }
   /// `timeout` as below. On failure it is still ours.
   void send(unsigned queue = 0, std::chrono::milliseconds timeout = std::chrono::milliseconds(-1)) {
-    detail::call(morsel_packet_send, channel_, queue, &packet_, int(timeout.count()));
+    detail::call(morsel_packet_send, channel_, queue, &packet_, detail::milliseconds(timeout));
     channel_ = nullptr;
   }
 
@@ -257,7 +263,7 @@ class Channel {
   /// To be written.
   [[nodiscard]] Packet make(std::uint64_t bytes, Timeout timeout = forever) const {
     Packet packet;
-    detail::call(morsel_packet_new, get(), bytes, int(timeout.count()), &packet.packet_);
+    detail::call(morsel_packet_new, get(), bytes, detail::milliseconds(timeout), &packet.packet_);
     packet.channel_ = get();
     return packet;
   }
@@ -266,8 +272,8 @@ class Channel {
                                Timeout timeout = forever) const {
     Packet packet;
     morsel_error error;
-    const int code =
-        morsel_packet_receive(get(), queue, access, int(timeout.count()), &packet.packet_, &error);
+    const int code = morsel_packet_receive(get(), queue, access, detail::milliseconds(timeout),
+                                           &packet.packet_, &error);
     if (code == -EPIPE) return packet;
     if (code < 0) throw Exception(error);
     packet.channel_ = get();

@@ -22,11 +22,6 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-double since_ms(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
 long faults() {
   struct rusage usage {};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -47,7 +42,7 @@ Json look(const std::string& model) {
   return json;
 }
 
-Json run(const SessionOptions& options, const std::string& prompt, int count) {
+Json run(const SessionOptions& options, const std::string& prompt, int count, bool vocabulary) {
   Json json{{"model", options.model}, {"threads", options.threads}};
   json["cpu_features"] = load_backends(options);
 
@@ -63,6 +58,7 @@ Json run(const SessionOptions& options, const std::string& prompt, int count) {
     start = std::chrono::steady_clock::now();
     tokens.push_back(session->first_token(prompt, count));
     json["first_token_ms"] = since_ms(start);
+    json["context_ms"] = session->context_ms();
     start = std::chrono::steady_clock::now();
     while (tokens.size() < static_cast<size_t>(count)) tokens.push_back(session->next_token());
     json["other_tokens_ms"] = since_ms(start);
@@ -78,6 +74,8 @@ Json run(const SessionOptions& options, const std::string& prompt, int count) {
   // Of another file, too, if a launcher put one in the model's place; libraries are private
   // mappings.
   json["left_mapped"] = json["after_unload"]["shared_bytes"];
+  // At the end: what it reads must not be read already when the model is loaded.
+  if (vocabulary) json["vocabulary_ms"] = time_vocabulary(options);
   return json;
 }
 
@@ -86,7 +84,7 @@ int run_command_line(int argc, char** argv) {
   SessionOptions options;
   std::string prompt = "Once upon a time";
   int count = 0;
-  bool may_stay = false;
+  bool may_stay = false, vocabulary = false;
   app.add_option("model", options.model, "GGUF file")->required();
   app.add_option("-n,--tokens", count, "to generate; 0: only load and unload")
       ->check(CLI::Range(0, 512))
@@ -98,12 +96,14 @@ int run_command_line(int argc, char** argv) {
   auto* seed = app.add_option("--seed", options.seed, "sample with this seed, not greedily");
   app.add_option("--backends", options.backends, "directory of the libggml-cpu-*.so");
   app.add_flag("-v,--verbose", options.verbose, "let llama.cpp say what it does");
+  app.add_flag("--vocabulary", vocabulary,
+               "at the end, time loading the vocabulary and no tensors");
   app.add_flag("--may-stay", may_stay,
                "no error if a mapping is left: from hugetlbfs llama.cpp cannot unmap");
   CLI11_PARSE(app, argc, argv);
   options.greedy = seed->count() == 0;
 
-  const Json json = run(options, prompt, count);
+  const Json json = run(options, prompt, count, vocabulary);
   // A random model spells bytes that are no UTF-8.
   std::puts(json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   if (!may_stay && json["left_mapped"] != 0) {

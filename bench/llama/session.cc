@@ -39,6 +39,22 @@ std::string load_backends(const SessionOptions& options) {
   return features;
 }
 
+double since_ms(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+double time_vocabulary(const SessionOptions& options) {
+  llama_model_params params = llama_model_default_params();
+  params.vocab_only = true;
+  const auto start = std::chrono::steady_clock::now();
+  llama_model* model = llama_model_load_from_file(options.model.c_str(), params);
+  const double took = since_ms(start);
+  if (model == nullptr) throw std::runtime_error("llama.cpp cannot load " + options.model);
+  llama_model_free(model);
+  return took;
+}
+
 Session::Session(const SessionOptions& options) : options_(options) {
   llama_model_params params = llama_model_default_params();
   model_.reset(llama_model_load_from_file(options.model.c_str(), params));
@@ -58,7 +74,9 @@ llama_token Session::first_token(const std::string& prompt, int tokens_in_all) {
   params.n_ctx = static_cast<uint32_t>(count + tokens_in_all);
   params.n_threads = options_.threads;
   params.n_threads_batch = options_.threads;
+  const auto start = std::chrono::steady_clock::now();
   context_.reset(llama_init_from_model(model_.get(), params));
+  context_ms_ = since_ms(start);
   if (!context_) throw std::runtime_error("llama.cpp cannot make a context");
 
   sampler_.reset(options_.greedy ? llama_sampler_init_greedy()

@@ -50,8 +50,8 @@ def program_row(figures: Figures, system: str, program: str, size: int, runs: li
     row = {"system": system, "program": program, "bytes": size, "tokens": runs[0]["tokens"],
            "shared_names": shared_names(runs[0]),
            "left_mapped": max(run.get("left_mapped", 0) for run in runs)}
-    timed = [name for name in ("load_ms", "first_token_ms", "start_ms", "other_tokens_ms",
-                               "unload_ms", "load_faults") if name in runs[0]]
+    timed = [name for name in ("load_ms", "first_token_ms", "start_ms", "vocabulary_ms", "context_ms",
+                               "other_tokens_ms", "unload_ms", "load_faults") if name in runs[0]]
     row |= summary({name: [run[name] for run in runs] for name in timed})
     figures.rows.append(row)
 
@@ -71,7 +71,7 @@ def node_command(model: Path, tokens: int) -> list:
 def llama_runs(model: Model, runs: int, tokens: int, *options, file=None, launcher=()) -> list:
     # The prompt is the token that begins each text, and nothing else: a longer one takes time to
     # compute, the same for all systems.
-    command = [*launcher, *llama_command(file or model.path, tokens, "-p", "", *options)]
+    command = [*launcher, *llama_command(file or model.path, tokens, "-p", "", "--vocabulary", *options)]
     return program_runs([command] * runs)
 
 

@@ -14,6 +14,8 @@ MAX_OVER_BEST = 1.15
 MAX_OVER_RING = 1.2
 # What it adds to the work, over what the baseline adds, from 64 KiB on.
 MAX_OVERHEAD = 0.5
+# In the machine, sparse work, 4-KiB leaves, from 1 MiB on: over the baseline.
+MAX_SPARSE = 0.5
 
 
 class Table:
@@ -40,7 +42,7 @@ def text(rows: list) -> str:
             continue
         lines += [f"round trip, {work} work (% of {BASELINE})",
                   " " * 17 + "".join(f"{human_bytes(size):>16}" for size in table.sizes())]
-        for system in SYSTEMS:
+        for system in dict.fromkeys(row["system"] for row in rows):
             cells = []
             for size in table.sizes():
                 row, ratio = table.row(work, size, system), table.ratio(size, system, BASELINE, work)
@@ -91,3 +93,17 @@ def checks(rows: list) -> list:
                    f"at most {MAX_OVERHEAD}",
                    [size for size in SIZES if size >= 64 * KIB], overhead, MAX_OVERHEAD),
     ]
+
+
+def checks_in_machine(rows: list) -> list:
+    table = Table(rows)
+    sizes = [size for size in SIZES if size >= 64 * KIB]
+    found = [check_each(f"{system} / {other}, {work} work, from 64 KiB on: less than 1", sizes,
+                        lambda size: table.ratio(size, system, other, work), 1.0)
+             for system in ("morsel-fresh-4k", "morsel-fresh-2m")
+             for other in (BASELINE, "tmpfs-huge") for work in WORKS]
+    found.append(check_each(
+        f"morsel-fresh-4k / {BASELINE}, sparse work, from 1 MiB on: at most {MAX_SPARSE}",
+        [size for size in SIZES if size >= MIB],
+        lambda size: table.ratio(size, "morsel-fresh-4k", BASELINE, "sparse"), MAX_SPARSE))
+    return found

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// process-bench: one row about processes that map the same object.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "life.h"
+#include "system.h"
+
+using namespace morsel::bench;
+
+namespace {
+
+void run_command_line(int argc, char** argv) {
+  CLI::App app{"Has processes map the same object, and tells what that takes, and their end."};
+  LifeOptions options;
+  std::vector<std::string> names;
+  for (const System& system : systems)
+    if (system.ready != Ready::own || system.name == "morsel-open") names.emplace_back(system.name);
+  app.add_option("--system", options.system)->required()->check(CLI::IsMember(names));
+  app.add_option("--file", options.file, "what they map; of morsel-open the name")->required();
+  app.add_option("--bytes", options.bytes)->required()->check(CLI::PositiveNumber);
+  app.add_option("--processes", options.processes)->check(CLI::Range(1, 1000));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+  std::puts(measure_life(options).dump().c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run_command_line(argc, argv);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "process-bench: %s\n", error.what());
+  } catch (...) {
+    std::fputs("process-bench: unknown error\n", stderr);
+  }
+  return 1;
+}

@@ -57,6 +57,15 @@ bench-host: ## loads the module on this very machine and measures; says first wh
 	@scripts/install-packages build host
 	@bench/host/run
 
+.PHONY: bench
+bench: ## all experiments, natively and in a virtual machine: two hours; build/bench/report.html
+	@scripts/install-packages build bench demo vm
+	@bench/suite/run
+
+.PHONY: results
+results: ## puts the report of the last `make bench` into docs/results.md
+	@bench/suite/run --results
+
 .PHONY: readme-table
 readme-table: ## puts the table of the last `make demo` into README.md
 	@bench/demo/readme-table

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""The report: everything that lies in build/bench, as blocks. What was not measured is left out."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+
+import report as demo_report
+import tables as demo_tables
+from instructions import report as instructions
+from native import figures as native_figures
+from native import tables as native_tables
+from pipeline import report as pipeline
+from pipeline.rows import BASELINE
+from processes import report as processes
+from results import Results
+from sizes import human_bytes, human_us
+from suite.blocks import Heading, Items, Paragraph, Picture, Table
+
+
+@dataclass
+class Found:
+    """What was measured: contents of the files, or None."""
+    folder: Path
+    files: dict = field(default_factory=dict)
+
+    def get(self, name: str):
+        path = self.folder / f"{name}.json"
+        if name not in self.files:
+            self.files[name] = json.loads(path.read_text()) if path.exists() else None
+        return self.files[name]
+
+    def where(self, name: str, emulated: bool) -> Paragraph:
+        environment = self.get(f"{name}-environment") or {}
+        return Paragraph("Measured on " + demo_report.where(environment, emulated))
+
+
+def verdicts(checks: list) -> Items:
+    return Items([f"{'holds' if check.ok else 'MISSED'}: {check.name}: {check.detail}"
+                  for check in checks])
+
+
+def round_trips(rows: list, work: str) -> Table:
+    table = pipeline.Table(rows)
+    lines = [[f"{work} work", *(human_bytes(size) for size in table.sizes())]]
+    for system in dict.fromkeys(row["system"] for row in rows):
+        cells = [system]
+        for size in table.sizes():
+            row, ratio = table.row(work, size, system), table.ratio(size, system, BASELINE, work)
+            cells.append("-" if not row else human_us(row["rtt_us"]) +
+                         (f" ({ratio:.0%})" if ratio else ""))
+        lines.append(cells)
+    return Table(lines)
+
+
+def spread_of_runs(rows: list) -> Table:
+    """Of the medians of the whole runs, the least and the most, over their median."""
+    table = pipeline.Table(rows)
+    lines = [["least and most of the runs' medians, full work",
+              *(human_bytes(size) for size in table.sizes())]]
+    for system in dict.fromkeys(row["system"] for row in rows):
+        cells = [system]
+        for size in table.sizes():
+            row = table.row("full", size, system)
+            runs = row["runs"]["rtt_us"] if row else [0]
+            cells.append(f"{min(runs) / row['rtt_us']:.2f} to {max(runs) / row['rtt_us']:.2f}"
+                         if row else "-")
+        lines.append(cells)
+    return Table(lines)
+
+
+def parts(rows: list) -> Table:
+    table = pipeline.Table(rows)
+    lines = [["work / waiting / kernel", *(human_bytes(size) for size in table.sizes())]]
+    for system in dict.fromkeys(row["system"] for row in rows):
+        cells = [system]
+        for size in table.sizes():
+            row = table.row("full", size, system)
+            cells.append(" / ".join(human_us(row[name]) for name in
+                                    ("user_us", "wait_us", "kernel_us")) if row else "-")
+        lines.append(cells)
+    return Table(lines)
+
+
+def not_better(rows: list) -> list:
+    """Where another system is as quick as the channel, or quicker."""
+    table = pipeline.Table(rows)
+    lines = []
+    for work in ("full", "sparse"):
+        for size in table.sizes():
+            mine = table.row(work, size, "channel")
+            better = [f"{system} ({row['rtt_us'] / mine['rtt_us']:.0%})" for system in
+                      dict.fromkeys(row["system"] for row in rows) if mine and system != "channel"
+                      and (row := table.row(work, size, system)) and row["rtt_us"] <= mine["rtt_us"]]
+            if better:
+                lines.append(f"{human_bytes(size)}, {work} work: {', '.join(better)} of the "
+                             "channel's round trip")
+    return lines
+
+
+def pipeline_part(found: Found) -> list:
+    rows = found.get("pipeline")
+    if not rows:
+        return []
+    table = pipeline.Table(rows)
+    ratios = [ratio for size in table.sizes() if (ratio := table.ratio(size, "channel", BASELINE))]
+    blocks = [Heading(2, "The pipeline, on the machine as it is"),
+              Paragraph(f"`bench/pipeline/run`: three processes; {len(rows[0]['runs']['rtt_us'])} whole "
+                        f"runs, medians; in brackets the part of {BASELINE}'s round trip. The mean of "
+                        f"all sizes, channel over {BASELINE}, full work: {mean(ratios):.0%}."),
+              Picture("pipeline.svg", "round trips by packet size"),
+              round_trips(rows, "full"), round_trips(rows, "sparse"),
+              Picture("pipeline-parts.svg", "what round trips consist of"), parts(rows),
+              spread_of_runs(rows), Heading(3, "What must hold"), verdicts(pipeline.checks(rows))]
+    if lines := not_better(rows):
+        blocks += [Heading(3, "What the channel is not better than"), Items(lines)]
+    return [*blocks, found.where("pipeline", False)]
+
+
+def pipeline_vm_part(found: Found) -> list:
+    rows = found.get("pipeline-vm")
+    if not rows:
+        return []
+    return [Heading(2, "The pipeline in a virtual machine, with the module"),
+            Paragraph("`bench/pipeline/run --vm`: objects on morselfs, with 4-KiB and with 2-MiB leaves, "
+                      "beside what needs no module."),
+            Picture("pipeline-vm.svg", "round trips by packet size, in the virtual machine"),
+            round_trips(rows, "full"), round_trips(rows, "sparse"),
+            Heading(3, "What must hold"), verdicts(pipeline.checks_in_machine(rows)),
+            found.where("pipeline-vm", True)]
+
+
+def breakdown(figures) -> Table | None:
+    """What a start of llama.cpp consists of: what is left of loading is mapping the tensors."""
+    lines = [["llama.cpp, the start", "vocabulary", "tensors", "context (KV cache)", "first token"]]
+    for row in figures.programs():
+        if "vocabulary_ms" not in row:
+            continue
+        times = (row["vocabulary_ms"], row["load_ms"] - row["vocabulary_ms"], row["context_ms"],
+                 row["first_token_ms"] - row["context_ms"])
+        lines.append([native_tables.DESCRIPTIONS[row["system"]],
+                      *(human_us(max(0.0, 1000 * time)) for time in times)])
+    return Table(lines) if len(lines) > 1 else None
+
+
+def native_part(found: Found) -> list:
+    if not (found.folder / "native.json").exists():
+        return []
+    figures = native_figures.read(found.folder)
+    blocks = [Heading(2, "Mapping and llama.cpp, on the machine as it is"),
+              Paragraph("`bench/demo/run --native-only`; what the systems are: bench/README.md."),
+              *(Table(table) for table in native_tables.all_tables(figures))]
+    if table := breakdown(figures):
+        blocks.append(table)
+    return [*blocks, found.where("native", False)]
+
+
+def mapping_part(found: Found) -> list:
+    rows = found.get("mapping")
+    if not rows:
+        return []
+    environment = dict(found.get("environment") or {})
+    results = Results(rows, found.get("llama") or {}, environment.get("skipped", {}), [], environment)
+    some = (demo_tables.ready_table(results), demo_tables.detail_table(results),
+            demo_tables.against_table(results), demo_tables.llama_table(results))
+    return [Heading(2, "Mapping and llama.cpp in a virtual machine, with the module"),
+            Paragraph("`bench/demo/run --no-native`."), Picture("mapping.svg", "ready time by size"),
+            *(Table(table) for table in some if table),
+            Paragraph("Measured on " + demo_report.where(environment, True))]
+
+
+def processes_part(found: Found) -> list:
+    blocks = []
+    for name, title, emulated in (("processes", "on the machine as it is", False),
+                                  ("processes-vm", "in a virtual machine, with the module", True)):
+        if rows := found.get(name):
+            blocks += [Heading(2, f"Many processes that map the same object, {title}"),
+                       Paragraph("`bench/processes/run" + (" --vm" if emulated else "") + "`. Page tables: "
+                                 "what the machine has more of when all are ready, over their number."),
+                       Table(processes.table_of(rows)), found.where(name, emulated)]
+    return blocks
+
+
+def instructions_part(found: Found) -> list:
+    rows = found.get("instructions")
+    if not rows:
+        return []
+    return [Heading(2, "Instructions"),
+            Paragraph("`bench/instructions/run`: in a virtual machine whose counter counts the guest's "
+                      "instructions; sparse objects, one page of data in each GiB; medians, and in "
+                      "brackets a process's first time. A morsel has one entry per GiB in the process's "
+                      "table: what it costs is the same but for those."),
+            Table(instructions.table_of(rows)), Heading(3, "What must hold"),
+            verdicts(instructions.checks(rows))]
+
+
+def blocks_of(folder: Path) -> list:
+    found = Found(folder)
+    return [Heading(1, "Results"),
+            Paragraph("Made by `make bench` and `make results`; every figure is from the files that they "
+                      "leave in build/bench. A ratio is over the system that stands beside it."),
+            *pipeline_part(found), *native_part(found), *processes_part(found),
+            *mapping_part(found), *pipeline_vm_part(found), *instructions_part(found)]

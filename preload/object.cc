@@ -70,7 +70,8 @@ const char* check(Object& object, const struct stat& source) {
     return "its object in the cache is not sealed";
   auto size = static_cast<uintptr_t>(source.st_size);
   if (object.kind == Kind::hugetlb) size = round_up(size, huge_page);
-  if (static_cast<uintptr_t>(st.st_size) != size || nanoseconds(st.st_mtim) != nanoseconds(source.st_mtim))
+  if (static_cast<uintptr_t>(st.st_size) != size ||
+      nanoseconds(st.st_mtim) != nanoseconds(source.st_mtim))
     return "its object in the cache is not of this version";
   return nullptr;
 }

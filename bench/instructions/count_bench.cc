@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// count-bench: what map, first touch, unmap, fork and send cost, in ticks of the CPU's counter. In a
-// virtual machine with -icount that counter counts the guest's instructions (bench/instructions/run).
+// count-bench: what map, first touch, unmap, fork and send cost, in ticks of the CPU's counter. In
+// a virtual machine with -icount that counter counts the guest's instructions
+// (bench/instructions/run).
 #include <fcntl.h>
 #include <immintrin.h>
 #include <sys/mman.h>
@@ -71,9 +72,11 @@ void note(Samples& samples, const char* name, uint64_t value) {
 /// Where every part of a sparse object has a page with data.
 constexpr uint64_t part_bytes = uint64_t{1} << 30;
 
-/// A file of that many bytes with one page of data in each GiB, so that its tables reach everywhere.
+/// A file of that many bytes with one page of data in each GiB, so that its tables reach
+/// everywhere.
 void make_sparse(const std::string& path, uint64_t bytes) {
-  const int fd = checked(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open");
+  const int fd =
+      checked(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), "open");
   checked(::ftruncate(fd, static_cast<off_t>(bytes)), "ftruncate");
   std::array<char, page_bytes> page;
   page.fill('x');

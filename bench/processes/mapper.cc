@@ -16,7 +16,7 @@ class FileMapper final : public Mapper {
   FileMapper(const System& system, const std::string& file, uint64_t bytes)
       : request_(request_for(system, file, bytes)) {
     request_.populate = system.by_pages();
-    plan_.method = !system.touched() ? Method::none
+    plan_.method = !system.touched()   ? Method::none
                    : system.by_pages() ? Method::populate
                                        : Method::list;
     if (plan_.method == Method::list) plan_.uncovered = {0};

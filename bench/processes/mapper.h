@@ -8,8 +8,8 @@
 
 namespace morsel::bench {
 
-/// Maps one object, so that nothing faults afterwards. All of it throws: there is nothing to measure
-/// then.
+/// Maps one object, so that nothing faults afterwards. All of it throws: there is nothing to
+/// measure then.
 class Mapper {
  public:
   Mapper() = default;

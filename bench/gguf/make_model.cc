@@ -4,9 +4,9 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <exception>
 #include <thread>
 
+#include "command_line.h"
 #include "layout.h"
 #include "model_file.h"
 #include "shape.h"
@@ -83,12 +83,5 @@ int run_command_line(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run_command_line(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "make-model: %s\n", error.what());
-  } catch (...) {
-    std::fputs("make-model: unknown error\n", stderr);
-  }
-  return 1;
+  return exit_status_of("make-model", [&] { return run_command_line(argc, argv); });
 }

@@ -14,7 +14,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <exception>
 #include <morsel/morsel.hpp>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -22,6 +21,7 @@
 #include <system_error>
 #include <vector>
 
+#include "command_line.h"
 #include "mapping.h"
 #include "prepare.h"
 #include "process.h"
@@ -197,24 +197,15 @@ void run_command_line(int argc, char** argv) {
   app.add_option("--directory", options.directory, "of the system's mount")->required();
   app.add_option("--bytes", options.bytes)->required()->check(CLI::PositiveNumber);
   app.add_option("--times", options.times)->check(CLI::Range(2, 1000));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse_or_exit(app, argc, argv);
   std::puts(measure(options).dump().c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return exit_status_of("count-bench", [&] {
     run_command_line(argc, argv);
     return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "count-bench: %s\n", error.what());
-  } catch (...) {
-    std::fputs("count-bench: unknown error\n", stderr);
-  }
-  return 1;
+  });
 }

@@ -8,10 +8,10 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "command_line.h"
 #include "info.h"
 #include "info_json.h"
 #include "maps.h"
@@ -116,12 +116,5 @@ int run_command_line(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run_command_line(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "llama-load: %s\n", error.what());
-  } catch (...) {
-    std::fputs("llama-load: unknown error\n", stderr);
-  }
-  return 1;
+  return exit_status_of("llama-load", [&] { return run_command_line(argc, argv); });
 }

@@ -2,13 +2,13 @@
 // map-bench: measures how long it takes until a file is mapped and ready, in fresh processes.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "checksum.h"
+#include "command_line.h"
 #include "file_copy.h"
 #include "inspect.h"
 #include "row.h"
@@ -155,12 +155,5 @@ int run_command_line(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run_command_line(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "map-bench: %s\n", error.what());
-  } catch (...) {
-    std::fputs("map-bench: unknown error\n", stderr);
-  }
-  return 1;
+  return exit_status_of("map-bench", [&] { return run_command_line(argc, argv); });
 }

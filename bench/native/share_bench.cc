@@ -5,10 +5,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "command_line.h"
 #include "inspect.h"
 #include "mapping.h"
 #include "measure.h"
@@ -85,11 +85,7 @@ void run_command_line(int argc, char** argv) {
   one->add_option("--method", ignored, "always its own")->check(CLI::IsMember({"own"}));
   one->add_flag("--once", line.once, "do not map a second time");
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse_or_exit(app, argc, argv);
   if (*holder) hold(line);
   if (*one) sample(line);
   if (*inspector) look(line);
@@ -98,13 +94,8 @@ void run_command_line(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return exit_status_of("share-bench", [&] {
     run_command_line(argc, argv);
     return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "share-bench: %s\n", error.what());
-  } catch (...) {
-    std::fputs("share-bench: unknown error\n", stderr);
-  }
-  return 1;
+  });
 }

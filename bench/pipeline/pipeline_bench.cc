@@ -2,8 +2,8 @@
 // pipeline-bench: one row of the pipeline experiment.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 
+#include "command_line.h"
 #include "pipeline.h"
 
 using namespace morsel::bench;
@@ -18,24 +18,15 @@ void run_command_line(int argc, char** argv) {
   app.add_option("--packets", options.packets)->check(CLI::Range(1, 1'000'000));
   app.add_option("--directory", options.way.directory, "tmpfs-huge, and morselfs: where files go");
   app.add_flag("--sparse", options.sparse, "one word of each 64 KiB");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse_or_exit(app, argc, argv);
   std::puts(measure_pipeline(options).dump().c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return exit_status_of("pipeline-bench", [&] {
     run_command_line(argc, argv);
     return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "pipeline-bench: %s\n", error.what());
-  } catch (...) {
-    std::fputs("pipeline-bench: unknown error\n", stderr);
-  }
-  return 1;
+  });
 }

@@ -2,8 +2,8 @@
 // process-bench: one row about processes that map the same object.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 
+#include "command_line.h"
 #include "life.h"
 #include "system.h"
 
@@ -21,24 +21,15 @@ void run_command_line(int argc, char** argv) {
   app.add_option("--file", options.file, "what they map; of morsel-open the name")->required();
   app.add_option("--bytes", options.bytes)->required()->check(CLI::PositiveNumber);
   app.add_option("--processes", options.processes)->check(CLI::Range(1, 1000));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  parse_or_exit(app, argc, argv);
   std::puts(measure_life(options).dump().c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
+  return exit_status_of("process-bench", [&] {
     run_command_line(argc, argv);
     return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "process-bench: %s\n", error.what());
-  } catch (...) {
-    std::fputs("process-bench: unknown error\n", stderr);
-  }
-  return 1;
+  });
 }

@@ -471,6 +471,20 @@ static void put_in_segment(struct graft_table *table, struct cover *cover, unsig
 	}
 }
 
+/*
+ * Tables of the process's own that are missing above a segment. Where there is one, it stays: the
+ * mapping that needs it is there. (Where a fault was, the kernel has made a pmd table.)
+ */
+static unsigned long missing_tables(struct cover *cover, const struct segment *segment)
+{
+	pud_t *pud = pud_at(cover->vma->vm_mm, segment->start);
+	bool no_pmd_table = !pud || pud_none(READ_ONCE(*pud));
+
+	if (segment->level == MORSEL_PTE)
+		return 1 + no_pmd_table;
+	return no_pmd_table;
+}
+
 /* Before the lock: runs and tables that the segments will need. */
 static bool prepare(struct graft_table *table, struct cover *cover)
 {
@@ -491,9 +505,8 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 		if (segment->level == MORSEL_PUD &&
 		    morsel_tree_grow(&MORSEL_I(cover->inode)->tree, 0, MORSEL_PMD))
 			return false;
-		/* The others may need the process's own tables above them. */
 		if (segment->level != MORSEL_PUD && !known)
-			tables += 2;
+			tables += missing_tables(cover, segment);
 		raw |= segment->level != MORSEL_PUD;
 		if (known)
 			continue;
@@ -533,6 +546,17 @@ static bool reached(struct graft_table *table, const struct cover *cover)
 
 	return run &&
 	       slot_is_ours(run->slots[(cover->address - run->node.start) / slot_size(run->level)]);
+}
+
+/* A hole in what is grafted, that has been filled. */
+static bool is_covered(struct graft_table *table, const struct cover *cover)
+{
+	bool covered;
+
+	spin_lock(&table->lock);
+	covered = reached(table, cover);
+	spin_unlock(&table->lock);
+	return covered;
 }
 
 /*
@@ -610,6 +634,8 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 	};
 	vm_fault_t result = VM_FAULT_OOM;
 
+	if (is_covered(table, &cover))
+		return VM_FAULT_NOPAGE;
 	INIT_LIST_HEAD(&cover.spare);
 	cut(&cover);
 	if (prepare(table, &cover))

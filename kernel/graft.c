@@ -421,6 +421,13 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 	wake_up_all(&table->ended);
 }
 
+/* The table itself is no user of its notifier any more. */
+static void let_go(struct graft_table *table)
+{
+	if (test_and_clear_bit(0, &table->kept))
+		mmu_notifier_put(&table->notifier);
+}
+
 /*
  * exit_mmap(): no user of the mm is left, its tables are freed next. The OOM reaper and
  * process_mrelease(2) may still walk them, with the lock held for reading.
@@ -430,6 +437,7 @@ static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	mmap_write_lock(mm);
 	morsel_graft_take_out(notifier, 0, TASK_SIZE_MAX);
 	mmap_write_unlock(mm);
+	let_go(table_of(notifier));
 }
 
 void morsel_graft_unref(struct graft_table *table)
@@ -439,9 +447,9 @@ void morsel_graft_unref(struct graft_table *table)
 }
 
 /*
- * Who unmaps its last file and maps another one has a second table before the first is
- * freed. Both would lead morsel_graft_lock_walkers() to the same lock. With split locks
- * nobody asks, and the list may be long. Under all_tables_lock.
+ * An mm may get a second table before its first one is freed (one that was made while the
+ * module was about to go). Both would lead morsel_graft_lock_walkers() to the same lock. With
+ * split locks nobody asks, and the list may be long. Under all_tables_lock.
  */
 static void supersede_older(const struct mm_struct *mm)
 {
@@ -492,6 +500,11 @@ static const struct mmu_notifier_ops notifier_ops = {
 	.free_notifier = free_notifier,
 };
 
+/*
+ * Once made, a table stays until its mm or the module goes, as one more user of its notifier:
+ * registering takes all locks of the mm, and who maps one file after the other would do it each
+ * time.
+ */
 struct mmu_notifier *morsel_graft_table_get(struct mm_struct *mm)
 {
 	struct mmu_notifier *notifier;
@@ -500,7 +513,12 @@ struct mmu_notifier *morsel_graft_table_get(struct mm_struct *mm)
 	if (morsel_mm_has_pasid(mm))
 		return NULL;
 	notifier = mmu_notifier_get_locked(&notifier_ops, mm);
-	return IS_ERR(notifier) ? NULL : notifier;
+	if (IS_ERR(notifier))
+		return NULL;
+	/* It is registered, so this only counts. */
+	if (!test_and_set_bit(0, &table_of(notifier)->kept))
+		WARN_ON_ONCE(mmu_notifier_get_locked(&notifier_ops, mm) != notifier);
+	return notifier;
 }
 
 void morsel_graft_table_put(struct mmu_notifier *notifier)
@@ -649,8 +667,14 @@ int morsel_graft_init(void)
 
 void morsel_graft_exit(void)
 {
+	struct graft_table *table;
 	bool empty;
 
+	/* Nobody maps a file of ours any more; who has done so may still run. */
+	spin_lock(&all_tables_lock);
+	list_for_each_entry(table, &all_tables, list)
+		let_go(table);
+	spin_unlock(&all_tables_lock);
 	/* The last users' notifiers are freed after a grace period, by code of ours. */
 	do {
 		mmu_notifier_synchronize();

@@ -62,6 +62,7 @@ struct address_range {
  * @notifier: holds the mm (mmgrab) and the count of users
  * @references: the notifier's and those of faults that wait
  * @list: in all_tables
+ * @kept: one of the notifier's users is the table itself: see morsel_graft_table_get()
  * @superseded: the same mm has a newer one: this one is empty, and being freed
  * @lock: guards @runs, @ranges, @others, @hull, and every graft and its removal
  * @runs: by address; they never overlap
@@ -76,6 +77,7 @@ struct graft_table {
 	struct mmu_notifier notifier;
 	refcount_t references;
 	struct list_head list;
+	unsigned long kept;
 	bool superseded;
 	spinlock_t lock;
 	struct rb_root_cached runs;

@@ -38,7 +38,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	if (!grafting(vmf->vma))
 		return morsel_ordinary_fault(vmf);
-	page = morsel_object_fill(inode, vmf->pgoff, 0);
+	page = morsel_object_touch(inode, vmf->pgoff);
 	if (IS_ERR(page))
 		return morsel_fault_of(PTR_ERR(page));
 	if (PageHWPoison(page)) {

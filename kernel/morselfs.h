@@ -113,6 +113,8 @@ struct morsel_sb {
  *	The mount counts them, too
  * @prune_later: pages were removed under a mapping; empty tables may be left.
  *	Written under the invalidate lock, exclusively
+ * @last_touched, @touch_distance, @touch_count: the hole that a fault has filled last, how far
+ *	from the one before, and how many at once; a guess of what comes next
  * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; by morsel_count()
  * @grafted_pages: what they span
  * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
@@ -129,6 +131,9 @@ struct morsel_inode {
 	atomic_long_t table_pages;
 	atomic_long_t mappings;
 	bool prune_later;
+	pgoff_t last_touched;
+	unsigned long touch_distance;
+	unsigned int touch_count;
 	atomic_long_t pud_slots;
 	atomic_long_t pmd_slots;
 	atomic_long_t raw_pages;
@@ -195,6 +200,9 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
  * ERR_PTR(-ENOSPC) when the mount is full, ERR_PTR(-ENOMEM) without memory.
  */
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
+
+/* The same for a fault, which may fill the holes, too, that are likely to be touched next. */
+struct page *morsel_object_touch(struct inode *inode, pgoff_t index);
 
 /*
  * Hint from write(2), called with i_rwsem held after i_size grew to cover

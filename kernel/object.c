@@ -24,6 +24,8 @@
 
 /* Above any page number that a file can have: s_maxbytes is 2^47. */
 #define LAST_INDEX (1UL << 36)
+/* Pages that a fault fills at most: 128 KiB. */
+#define AHEAD_PAGES 32U
 /* Work done between two chances for the scheduler. */
 #define CHUNK_PAGES (1UL << 18)
 
@@ -36,6 +38,9 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->table_pages, 0);
 	atomic_long_set(&mi->mappings, 0);
 	mi->prune_later = false;
+	mi->last_touched = 0;
+	mi->touch_distance = 0;
+	mi->touch_count = 0;
 	atomic_long_set(&mi->pud_slots, 0);
 	atomic_long_set(&mi->pmd_slots, 0);
 	atomic_long_set(&mi->raw_pages, 0);
@@ -114,13 +119,15 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 	return page;
 }
 
-static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order)
+/* A frame that we could do without: nobody is killed, and nothing is said, for want of it. */
+#define GFP_OPTIONAL (__GFP_NOWARN | __GFP_NORETRY)
+
+static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order,
+				   gfp_t more)
 {
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | more;
 	struct folio *folio;
 
-	if (order)
-		gfp |= __GFP_NOWARN | __GFP_NORETRY;
 	folio = order ? morsel_may_fail(HUGE_FRAME, morsel_mpol_alloc(inode, first, gfp, order)) :
 			morsel_may_fail(FRAME, morsel_mpol_alloc(inode, first, gfp, 0));
 	return folio ? &folio->page : NULL;
@@ -162,7 +169,8 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 	return err;
 }
 
-static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, unsigned int order)
+static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, unsigned int order,
+			      gfp_t more)
 {
 	pgoff_t first = round_down(index, 1UL << order);
 	struct page *frame;
@@ -170,7 +178,7 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 
 	if (!charge(inode, 1L << order))
 		return ERR_PTR(-ENOSPC);
-	frame = allocate_frame(inode, first, order);
+	frame = allocate_frame(inode, first, order, more);
 	if (!frame) {
 		uncharge(inode, 1L << order);
 		return ERR_PTR(-ENOMEM);
@@ -197,15 +205,79 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 		if (page)
 			return page;
 		if (slot_takes_huge(inode, index, max(i_size_read(inode), size))) {
-			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER);
+			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER, GFP_OPTIONAL);
 			if (!IS_ERR(page))
 				return page;
 			/* Small leaves take less room, and may fit where a table is by now. */
 		}
-		page = fill_with(inode, index, size, 0);
+		page = fill_with(inode, index, size, 0, 0);
 		if (!IS_ERR(page) || PTR_ERR(page) != -EEXIST)
 			return page;
 	}
+}
+
+static bool is_present(struct inode *inode, pgoff_t index)
+{
+	struct morsel_leaf leaf;
+	bool found;
+
+	rcu_read_lock();
+	found = lookup(inode, index, &leaf);
+	rcu_read_unlock();
+	return found;
+}
+
+/* What a mount may still charge, roughly. */
+static bool has_plenty(struct inode *inode)
+{
+	struct morsel_sb *sb = MORSEL_SB(inode->i_sb);
+	unsigned long limit = READ_ONCE(sb->max_blocks);
+	s64 slack = MORSEL_HUGE_PAGES * num_online_cpus();
+
+	return !limit || percpu_counter_read(&sb->used_blocks) + slack < (s64)limit;
+}
+
+/*
+ * Whoever touches holes at a constant distance, one after the other mostly, gets those that come
+ * next before he asks: as many more as he has been given so far, and at most AHEAD_PAGES at a
+ * time; a fault for each would cost more than the pages. Not beyond the file's end or near the
+ * mount's limit. Others that fault at the same time spoil the guess, and nothing else.
+ */
+static void fill_ahead(struct inode *inode, pgoff_t index)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	pgoff_t end = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+	unsigned long distance = index - READ_ONCE(mi->last_touched);
+	unsigned int count = 1;
+
+	if (distance == READ_ONCE(mi->touch_distance) && distance <= MORSEL_HUGE_PAGES)
+		count = min(2 * READ_ONCE(mi->touch_count), AHEAD_PAGES);
+	WRITE_ONCE(mi->touch_distance, distance);
+	WRITE_ONCE(mi->touch_count, count);
+	for (; count > 1 && index + distance < end; count--) {
+		struct page *page;
+
+		index += distance;
+		if (is_present(inode, index) || !has_plenty(inode))
+			break;
+		page = fill_with(inode, index, 0, 0, GFP_OPTIONAL);
+		if (IS_ERR(page))
+			break;
+		put_page(page);
+	}
+	WRITE_ONCE(mi->last_touched, index);
+}
+
+struct page *morsel_object_touch(struct inode *inode, pgoff_t index)
+{
+	struct page *page = morsel_object_get(inode, index);
+
+	if (page)
+		return page;
+	page = morsel_object_fill(inode, index, 0);
+	if (!IS_ERR(page) && !PageCompound(page))
+		fill_ahead(inode, index);
+	return page;
 }
 
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end)

@@ -12,9 +12,10 @@ from paths import TOP
 from pipeline import rows
 
 HERE = Path(__file__).resolve().parent
-# Files on mounts with 4-KiB and with 2-MiB leaves, and what takes new memory without the module.
-SYSTEMS = [rows.BASELINE, "tmpfs-huge", "morsel-fresh-4k", "morsel-fresh-2m", "memfd-recycled",
-           "shm-ring", "channel-4k", "channel-2m"]
+# On mounts with 4-KiB and with 2-MiB leaves (new files, objects of libmorsel, a channel), and what needs no
+# module.
+SYSTEMS = [rows.BASELINE, "tmpfs-huge", "morsel-fresh-4k", "morsel-fresh-2m", "libmorsel-4k",
+           "libmorsel-2m", "memfd-recycled", "shm-ring", "channel-4k", "channel-2m"]
 # An emulator takes ten times as long for the work, and counts what is its own work, too: fewer packets.
 PACKETS = {size: packets for size, packets in
            zip(rows.SIZES, [400, 400, 400, 300, 200, 60, 30, 10, 5])}

@@ -18,8 +18,8 @@ const std::map<std::string, Make>& all() {
 #ifdef HAVE_ICEORYX
       {"iceoryx", make_iceoryx_way},
 #endif
-      {"morsel-fresh", make_morsel_way},   {"morsel-recycled", make_morsel_way},
-      {"channel", make_channel_way},
+      {"morsel-file", make_file_way},      {"morsel-fresh", make_morsel_way},
+      {"morsel-recycled", make_morsel_way}, {"channel", make_channel_way},
   };
   return ways;
 }

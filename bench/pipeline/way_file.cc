@@ -10,6 +10,8 @@
 namespace morsel::bench {
 namespace {
 
+constexpr uint64_t huge_page = 2U << 20;
+
 class FileWay final : public Way {
  public:
   explicit FileWay(const WayOptions& options) : options_(options) {}
@@ -26,7 +28,7 @@ class FileWay final : public Way {
   }
   void await() override { fd_ = sockets_.receive(); }
   Bytes open() override {
-    mapped_ = map_shared(fd_, length(), access_);
+    mapped_ = map_shared(fd_, mapped_length(), access_);
     return mapped_.first(options_.bytes);
   }
   void pass() override {
@@ -41,11 +43,17 @@ class FileWay final : public Way {
 
  private:
   [[nodiscard]] uint64_t length() const {
-    const uint64_t unit = options_.system == "hugetlb" ? 2U << 20 : 4096;
+    return options_.system == "hugetlb" ? round_up(huge_page) : round_up(4096);
+  }
+  /// Of a file on morselfs, in whole slots.
+  [[nodiscard]] uint64_t mapped_length() const {
+    return options_.system == "morsel-file" ? round_up(huge_page) : length();
+  }
+  [[nodiscard]] uint64_t round_up(uint64_t unit) const {
     return (options_.bytes + unit - 1) / unit * unit;
   }
   [[nodiscard]] int create() const {
-    if (options_.system == "tmpfs-huge")
+    if (!options_.directory.empty())
       return checked(::open(options_.directory.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600),
                      "making a file");
     const unsigned huge = options_.system == "hugetlb" ? MFD_HUGETLB : 0;

@@ -167,3 +167,33 @@ TEST(holes_filled_against_punch) {
   SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes));
   CHECK_ZERO(m, bytes);
 }
+
+// Who touches holes at a constant distance gets some of the next ones, too: none of those between,
+// none behind the end, and about as many as he has touched.
+TEST(holes_touched_at_a_distance) {
+  constexpr size_t small = 500 * page;  // no large leaf fits
+  for (size_t distance : {1, 3, 16, 200}) {
+    int fd = make_sparse("f", small);
+    char* m = map(fd, small, rw, MAP_SHARED);
+    size_t touched = 0;
+    for (size_t at = 0; at < small / 2; at += distance * page, touched++) m[at] = 1;
+    for (size_t p = 0; p < small / page; p++) {
+      off_t data = lseek(fd, off_t(p * page), SEEK_DATA);
+      bool present = data == off_t(p * page);
+      if (p % distance != 0 && present) FAIL("distance %zu: page %zu is not a hole", distance, p);
+      if (p % distance == 0 && p < small / page / 2 && !present)
+        FAIL("distance %zu: page %zu is a hole", distance, p);
+    }
+    struct stat st;
+    SYS(fstat(fd, &st));
+    if (size_t got = st.st_blocks * 512 / page; got > 2 * touched || got > touched + 32)
+      FAIL("distance %zu: %zu pages were touched, and there are %zu", distance, touched, got);
+    for (size_t at = 0; at < small; at += page) m[at] = 1;
+    SYS(fstat(fd, &st));
+    CHECK_EQ(st.st_blocks * 512, small);
+    CHECK_ZERO(m + 1, page - 1);
+    SYS(munmap(m, small));
+    close(fd);
+    SYS(unlink("f"));
+  }
+}

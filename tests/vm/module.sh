@@ -12,6 +12,7 @@ shift
 mount_point=/mnt/module-test
 parameter=/sys/module/morselfs/parameters/inject
 failed=0
+lingerer=
 . /memory.sh
 mkdir -p $mount_point
 
@@ -45,6 +46,29 @@ resting_tables() {
 	echo "$now"
 }
 
+# A process that has mapped a file, and does not end: see lingerer.cc.
+start_lingerer() {
+	[ -n "$lingerer" ] && return
+	/lingerer $mount_point/a >/tmp/lingerer &
+	lingerer=$!
+	for _ in $(seq 100); do
+		grep -q lingering /tmp/lingerer && return
+		sleep 0.1
+	done
+	not_ok module_lingerer "it did not map a file"
+	return 1
+}
+
+# When the module is gone it goes on.
+end_lingerer() {
+	sleep 0.2
+	if ! kill $lingerer; then
+		not_ok module_leaves_processes_alone "a process that had mapped a file died"
+	fi
+	wait $lingerer 2>/dev/null
+	lingerer=
+}
+
 use() { # OPTIONS
 	mount -t morselfs -o "$1" none $mount_point || return 1
 	if rmmod morselfs 2>/dev/null; then
@@ -57,6 +81,7 @@ use() { # OPTIONS
 	mkdir $mount_point/d
 	ln -s ../a $mount_point/d/link
 	truncate -s 1024G $mount_point/sparse
+	start_lingerer || return 1
 	for program in "$@"; do
 		[ "$program" = "$1" ] && continue # that is the options
 		if ! "$program" $mount_point >/tmp/module-test.log 2>&1; then
@@ -106,6 +131,7 @@ cycle() {
 		not_ok module_unloads "rmmod after umount failed: $(dmesg | tail -1)"
 		return 1
 	fi
+	end_lingerer
 	if grep -q morselfs /proc/filesystems; then
 		not_ok module_unregisters "/proc/filesystems still has morselfs"
 	fi

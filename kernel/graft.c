@@ -20,6 +20,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <asm/pgalloc.h>
 #include <asm/pgtable.h>
 #include <asm/tlbflush.h>
@@ -39,6 +40,9 @@
 /* For the info ioctl, which asks about current->mm, and for the end. */
 static LIST_HEAD(all_tables);
 static DEFINE_SPINLOCK(all_tables_lock);
+
+/* Where tables are let go of when their mm ends. */
+static struct workqueue_struct *workers;
 
 /* Empty tables, by level, for the slots above whose graft was taken out under a walker. */
 static struct page *parking[MORSEL_PUD];
@@ -418,14 +422,18 @@ static void invalidate_range_end(struct mmu_notifier *notifier,
 	spin_lock(&table->lock);
 	range_ends(table, range->start, range->end);
 	spin_unlock(&table->lock);
-	wake_up_all(&table->ended);
+	/* Who waits looks at the ranges under the same lock, after he has joined the queue. */
+	if (wq_has_sleeper(&table->ended))
+		wake_up_all(&table->ended);
 }
 
-/* The table itself is no user of its notifier any more. */
-static void let_go(struct graft_table *table)
+/*
+ * The table itself is no user of its notifier any more. Not in the way of a process that ends: it
+ * is to wait for the notifiers' readers next, and would wait for the end of the table, too.
+ */
+static void let_go_later(struct work_struct *work)
 {
-	if (test_and_clear_bit(0, &table->kept))
-		mmu_notifier_put(&table->notifier);
+	mmu_notifier_put(&container_of(work, struct graft_table, let_go)->notifier);
 }
 
 /*
@@ -437,29 +445,14 @@ static void release(struct mmu_notifier *notifier, struct mm_struct *mm)
 	mmap_write_lock(mm);
 	morsel_graft_take_out(notifier, 0, TASK_SIZE_MAX);
 	mmap_write_unlock(mm);
-	let_go(table_of(notifier));
+	if (test_and_clear_bit(0, &table_of(notifier)->kept))
+		queue_work(workers, &table_of(notifier)->let_go);
 }
 
 void morsel_graft_unref(struct graft_table *table)
 {
 	if (refcount_dec_and_test(&table->references))
 		kfree(table);
-}
-
-/*
- * An mm may get a second table before its first one is freed (one that was made while the
- * module was about to go). Both would lead morsel_graft_lock_walkers() to the same lock. With
- * split locks nobody asks, and the list may be long. Under all_tables_lock.
- */
-static void supersede_older(const struct mm_struct *mm)
-{
-#if !MORSEL_SPLIT_PTLOCKS
-	struct graft_table *table;
-
-	list_for_each_entry(table, &all_tables, list)
-		if (table->notifier.mm == mm)
-			table->superseded = true;
-#endif
 }
 
 static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
@@ -474,8 +467,8 @@ static struct mmu_notifier *alloc_notifier(struct mm_struct *mm)
 	spin_lock_init(&table->lock);
 	table->runs = RB_ROOT_CACHED;
 	init_waitqueue_head(&table->ended);
+	INIT_WORK(&table->let_go, let_go_later);
 	spin_lock(&all_tables_lock);
-	supersede_older(mm);
 	list_add(&table->list, &all_tables);
 	spin_unlock(&all_tables_lock);
 	return &table->notifier;
@@ -515,9 +508,10 @@ struct mmu_notifier *morsel_graft_table_get(struct mm_struct *mm)
 	notifier = mmu_notifier_get_locked(&notifier_ops, mm);
 	if (IS_ERR(notifier))
 		return NULL;
-	/* It is registered, so this only counts. */
-	if (!test_and_set_bit(0, &table_of(notifier)->kept))
-		WARN_ON_ONCE(mmu_notifier_get_locked(&notifier_ops, mm) != notifier);
+	/* It is registered, so getting it only counts. The mmap lock is held for writing. */
+	if (!test_bit(0, &table_of(notifier)->kept) &&
+	    !IS_ERR(mmu_notifier_get_locked(&notifier_ops, mm)))
+		set_bit(0, &table_of(notifier)->kept);
 	return notifier;
 }
 
@@ -551,8 +545,7 @@ static struct graft_table *find_table(const struct mm_struct *mm)
 
 	spin_lock(&all_tables_lock);
 	list_for_each_entry(table, &all_tables, list) {
-		/* One that is being freed may stand beside its successor; it is empty. */
-		if (table->notifier.mm == mm && !RB_EMPTY_ROOT(&table->runs.rb_root)) {
+		if (table->notifier.mm == mm) {
 			refcount_inc(&table->references);
 			found = table;
 			break;
@@ -595,8 +588,6 @@ void morsel_graft_lock_walkers(void)
 
 	spin_lock(&all_tables_lock);
 	list_for_each_entry(table, &all_tables, list) {
-		if (table->superseded)
-			continue;
 		spin_lock_nest_lock(&table->notifier.mm->page_table_lock, &all_tables_lock);
 		preempt_enable();
 	}
@@ -607,8 +598,6 @@ void morsel_graft_unlock_walkers(void)
 	struct graft_table *table;
 
 	list_for_each_entry(table, &all_tables, list) {
-		if (table->superseded)
-			continue;
 		preempt_disable();
 		spin_unlock(&table->notifier.mm->page_table_lock);
 	}
@@ -659,8 +648,14 @@ int morsel_graft_init(void)
 		why = "this CPU (AMD family 10h, erratum 383) cannot split large pages in place";
 	else if (!boot_cpu_has(X86_FEATURE_NX))
 		why = "this CPU has no NX bit";
-	if (!why)
-		return make_parking();
+	if (!why) {
+		workers = morsel_may_fail(LOAD_WORKERS, alloc_workqueue("morselfs", 0, 0));
+		if (workers && !make_parking())
+			return 0;
+		if (workers)
+			destroy_workqueue(workers);
+		return -ENOMEM;
+	}
 	pr_err("morselfs: not loaded: %s\n", why);
 	return -EOPNOTSUPP;
 }
@@ -673,8 +668,10 @@ void morsel_graft_exit(void)
 	/* Nobody maps a file of ours any more; who has done so may still run. */
 	spin_lock(&all_tables_lock);
 	list_for_each_entry(table, &all_tables, list)
-		let_go(table);
+		if (test_and_clear_bit(0, &table->kept))
+			mmu_notifier_put(&table->notifier);
 	spin_unlock(&all_tables_lock);
+	destroy_workqueue(workers);
 	/* The last users' notifiers are freed after a grace period, by code of ours. */
 	do {
 		mmu_notifier_synchronize();

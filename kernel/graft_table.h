@@ -8,6 +8,7 @@
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "morselfs.h"
 
@@ -63,7 +64,7 @@ struct address_range {
  * @references: the notifier's and those of faults that wait
  * @list: in all_tables
  * @kept: one of the notifier's users is the table itself: see morsel_graft_table_get()
- * @superseded: the same mm has a newer one: this one is empty, and being freed
+ * @let_go: its end as such a user, when the mm ends
  * @lock: guards @runs, @ranges, @others, @hull, and every graft and its removal
  * @runs: by address; they never overlap
  * @ranges: invalidations between start and end; free where start == end
@@ -78,7 +79,7 @@ struct graft_table {
 	refcount_t references;
 	struct list_head list;
 	unsigned long kept;
-	bool superseded;
+	struct work_struct let_go;
 	spinlock_t lock;
 	struct rb_root_cached runs;
 	struct address_range ranges[KNOWN_RANGES];

@@ -13,6 +13,7 @@
 /* The places, by the names that the user sees. */
 #define MORSEL_SITES(site)                                                                \
 	/* when the module is loaded */                                                   \
+	site(LOAD_WORKERS, "load-workers")                                                \
 	site(LOAD_PARKING, "load-parking")                                                \
 	site(LOAD_PARKING_LOCK, "load-parking-lock")                                      \
 	site(LOAD_INODES, "load-inodes")                                                  \

@@ -33,12 +33,16 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct page *page;
+	bool was_hole;
 
 	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
 		return VM_FAULT_SIGBUS;
 	if (!grafting(vmf->vma))
 		return morsel_ordinary_fault(vmf);
-	page = morsel_object_touch(inode, vmf->pgoff);
+	page = morsel_object_get(inode, vmf->pgoff);
+	was_hole = !page;
+	if (was_hole)
+		page = morsel_object_fill(inode, vmf->pgoff, 0);
 	if (IS_ERR(page))
 		return morsel_fault_of(PTR_ERR(page));
 	if (PageHWPoison(page)) {
@@ -46,6 +50,10 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return VM_FAULT_HWPOISON;
 	}
 	put_page(page);
+	/* Before the graft: a raw run gets what is there by then. */
+	if (was_hole && !(vmf->vma->vm_flags & VM_RAND_READ))
+		morsel_object_fill_ahead(inode, vmf->pgoff,
+					 linear_page_index(vmf->vma, vmf->vma->vm_end));
 	return morsel_graft_fault(vmf, vmf->vma->vm_private_data);
 }
 

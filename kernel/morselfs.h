@@ -201,8 +201,15 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
  */
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
 
-/* The same for a fault, which may fill the holes, too, that are likely to be touched next. */
-struct page *morsel_object_touch(struct inode *inode, pgoff_t index);
+/*
+ * A fault has filled the hole at `index`. Whoever touches holes at a constant distance, one after
+ * the other mostly, gets those that come next before he asks, below `end`: as many more as he has
+ * been given so far, and at most 31, since a fault for each would cost more than the pages. Only
+ * where small leaves and their table are there already, and not near the mount's limit. Others
+ * that fault at the same time spoil the guess. The caller holds no page: this waits for the
+ * invalidate lock, whose holder may wait for the page.
+ */
+void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
 
 /*
  * Hint from write(2), called with i_rwsem held after i_size grew to cover

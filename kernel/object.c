@@ -15,6 +15,7 @@
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "frame.h"
 #include "inject.h"
@@ -119,13 +120,13 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 	return page;
 }
 
-/* A frame that we could do without: nobody is killed, and nothing is said, for want of it. */
-#define GFP_OPTIONAL (__GFP_NOWARN | __GFP_NORETRY)
+#define GFP_FRAME (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
+#define GFP_HUGE_FRAME (GFP_FRAME | __GFP_NOWARN | __GFP_NORETRY)
+/* What nobody has asked for: nobody waits, or is killed, for want of it. */
+#define GFP_AHEAD ((GFP_FRAME & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
-static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order,
-				   gfp_t more)
+static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order, gfp_t gfp)
 {
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | more;
 	struct folio *folio;
 
 	folio = order ? morsel_may_fail(HUGE_FRAME, morsel_mpol_alloc(inode, first, gfp, order)) :
@@ -170,7 +171,7 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 }
 
 static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, unsigned int order,
-			      gfp_t more)
+			      gfp_t gfp)
 {
 	pgoff_t first = round_down(index, 1UL << order);
 	struct page *frame;
@@ -178,7 +179,7 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 
 	if (!charge(inode, 1L << order))
 		return ERR_PTR(-ENOSPC);
-	frame = allocate_frame(inode, first, order, more);
+	frame = allocate_frame(inode, first, order, gfp);
 	if (!frame) {
 		uncharge(inode, 1L << order);
 		return ERR_PTR(-ENOMEM);
@@ -205,12 +206,12 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 		if (page)
 			return page;
 		if (slot_takes_huge(inode, index, max(i_size_read(inode), size))) {
-			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER, GFP_OPTIONAL);
+			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER, GFP_HUGE_FRAME);
 			if (!IS_ERR(page))
 				return page;
 			/* Small leaves take less room, and may fit where a table is by now. */
 		}
-		page = fill_with(inode, index, size, 0, 0);
+		page = fill_with(inode, index, size, 0, GFP_FRAME);
 		if (!IS_ERR(page) || PTR_ERR(page) != -EEXIST)
 			return page;
 	}
@@ -237,47 +238,49 @@ static bool has_plenty(struct inode *inode)
 	return !limit || percpu_counter_read(&sb->used_blocks) + slack < (s64)limit;
 }
 
-/*
- * Whoever touches holes at a constant distance, one after the other mostly, gets those that come
- * next before he asks: as many more as he has been given so far, and at most AHEAD_PAGES at a
- * time; a fault for each would cost more than the pages. Not beyond the file's end or near the
- * mount's limit. Others that fault at the same time spoil the guess, and nothing else.
- */
-static void fill_ahead(struct inode *inode, pgoff_t index)
+/* In the twin whose tables are made last: a page there needs no new table. */
+static bool has_small_table(struct inode *inode, pgoff_t index)
+{
+	pgoff_t slot = round_down(index, MORSEL_HUGE_PAGES);
+	enum morsel_below below;
+	unsigned long value;
+
+	rcu_read_lock();
+	below = morsel_tree_subtree(&MORSEL_I(inode)->tree, MORSEL_RO, slot, MORSEL_PMD, &value);
+	rcu_read_unlock();
+	return below == MORSEL_TABLE;
+}
+
+/* True if the page is there now. */
+static bool fill_optional(struct inode *inode, pgoff_t index)
+{
+	struct page *page;
+
+	if (fatal_signal_pending(current) || !has_plenty(inode) || !has_small_table(inode, index))
+		return false;
+	if (is_present(inode, index))
+		return true;
+	page = fill_with(inode, index, 0, 0, GFP_AHEAD);
+	if (IS_ERR(page))
+		return PTR_ERR(page) == -EEXIST;
+	put_page(page);
+	return true;
+}
+
+void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
-	pgoff_t end = DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
 	unsigned long distance = index - READ_ONCE(mi->last_touched);
 	unsigned int count = 1;
 
-	if (distance == READ_ONCE(mi->touch_distance) && distance <= MORSEL_HUGE_PAGES)
+	if (distance && distance <= MORSEL_HUGE_PAGES && distance == READ_ONCE(mi->touch_distance))
 		count = min(2 * READ_ONCE(mi->touch_count), AHEAD_PAGES);
 	WRITE_ONCE(mi->touch_distance, distance);
 	WRITE_ONCE(mi->touch_count, count);
-	for (; count > 1 && index + distance < end; count--) {
-		struct page *page;
-
+	end = min_t(pgoff_t, end, DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE));
+	while (--count && index + distance < end && fill_optional(inode, index + distance))
 		index += distance;
-		if (is_present(inode, index) || !has_plenty(inode))
-			break;
-		page = fill_with(inode, index, 0, 0, GFP_OPTIONAL);
-		if (IS_ERR(page))
-			break;
-		put_page(page);
-	}
 	WRITE_ONCE(mi->last_touched, index);
-}
-
-struct page *morsel_object_touch(struct inode *inode, pgoff_t index)
-{
-	struct page *page = morsel_object_get(inode, index);
-
-	if (page)
-		return page;
-	page = morsel_object_fill(inode, index, 0);
-	if (!IS_ERR(page) && !PageCompound(page))
-		fill_ahead(inode, index);
-	return page;
 }
 
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end)

@@ -197,3 +197,30 @@ TEST(holes_touched_at_a_distance) {
     SYS(unlink("f"));
   }
 }
+
+// Small pages are filled ahead where a table for small pages is: not where a large leaf may come.
+TEST(holes_filled_ahead_leave_room_for_large_leaves) {
+  if (!harness::has_huge_leaves()) SKIP("huge=never");
+  int fd = make_file("f", 1, page);  // while it is that short, a small page
+  SYS(ftruncate(fd, 4 * leaf));
+  char* m = map(fd, 4 * leaf, rw, MAP_SHARED);
+  for (size_t at = 0; at < 4 * leaf; at += page) m[at + 8] = 1;
+  CHECK_EQ(info(fd).leaves_2m, 3);
+  CHECK_EQ(info(fd).leaves_4k, 512);
+}
+
+// Who reads holes through a mapping is no reason not to seal the file.
+TEST(holes_filled_against_seal) {
+  for (int round = 0; round < 20; round++) {
+    int fd = make_sparse("f", bytes);
+    int reader = SYS(open("f", O_RDONLY));
+    const char* m = map(reader, bytes, PROT_READ, MAP_SHARED);
+    std::thread thread([&] { CHECK_ZERO(m, bytes); });
+    SYS(ioctl(fd, MORSELFS_IOC_SEAL));
+    thread.join();
+    SYS(munmap(const_cast<char*>(m), bytes));
+    close(reader);
+    close(fd);
+    SYS(unlink("f"));
+  }
+}

@@ -2,6 +2,7 @@
 #include "channel_event.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +16,16 @@ namespace {
 
 // Long enough for a packet that is on its way on another CPU, short enough to be nobody's loss.
 constexpr int looks = 200;
+
+// What it costs to sleep and to be woken, generously (in a virtual machine a CPU that idles is
+// given up). Who has waited for that long in vain sleeps at once the next times, more and more of
+// them: looking on takes from the work of a neighbour who shares the core.
+constexpr int64_t patience = 100'000;
+constexpr int most_skips = 64;
+// A processor that comes back from a yield so late is wanted by others for longer than a packet's
+// way, and who sleeps is woken before them.
+constexpr int64_t crowded = 300'000;
+constexpr int most_skips_if_crowded = 8192;
 
 long futex(std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
   return syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
@@ -43,11 +54,51 @@ void raise(Event& event, bool all) {
   if (event.sleepers.load() > 0) futex(event.number, FUTEX_WAKE, all ? INT_MAX : 1, nullptr);
 }
 
-bool sleep(Event& event, uint32_t seen, const Deadline& deadline) {
+// When a thread looks on, and when it doesn't.
+class Patience {
+ public:
+  bool is_gone() {
+    if (skips_ == 0) return false;
+    skips_--;
+    return true;
+  }
+  void lose(int most) {
+    next_ = std::min(2 * next_, most);
+    skips_ = next_;
+  }
+  void regain() { next_ = 1; }
+
+ private:
+  int skips_ = 0, next_ = 1;
+};
+
+// Lets others run in between: the one that is waited for may want this processor.
+bool has_come_soon(const Event& event, uint32_t seen) {
+  thread_local Patience mine;
+  const auto has_come = [&] { return event.number.load(std::memory_order_acquire) != seen; };
   for (int i = 0; i < looks; i++) {
-    if (event.number.load(std::memory_order_acquire) != seen) return true;
+    if (has_come()) return true;
     __builtin_ia32_pause();
   }
+  if (mine.is_gone()) return false;
+  int64_t before = now();
+  for (const int64_t until = before + patience; before < until;) {
+    sched_yield();
+    const int64_t after = now();
+    const bool came = has_come();
+    if (after - before > crowded)
+      mine.lose(most_skips_if_crowded);
+    else if (came)
+      mine.regain();
+    if (came) return true;
+    before = after;
+  }
+  mine.lose(most_skips);
+  return false;
+}
+
+bool sleep(Event& event, uint32_t seen, const Deadline& deadline) {
+  if (has_come_soon(event, seen)) return true;
   const int64_t time = std::max<int64_t>(deadline.left(nap), 0);
   const timespec timeout{time / 1'000'000'000, time % 1'000'000'000};
   event.sleepers.fetch_add(1);

@@ -20,7 +20,7 @@ constexpr int looks = 200;
 // What it costs to sleep and to be woken, generously (in a virtual machine a CPU that idles is
 // given up). Who has waited for that long in vain sleeps at once the next times, more and more of
 // them: looking on takes from the work of a neighbour who shares the core.
-constexpr int64_t patience = 100'000;
+constexpr int64_t patience = 75'000;
 constexpr int most_skips = 64;
 // A processor that comes back from a yield so late is wanted by others for longer than a packet's
 // way, and who sleeps is woken before them.

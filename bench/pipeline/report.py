@@ -98,10 +98,14 @@ def checks(rows: list) -> list:
 def checks_in_machine(rows: list) -> list:
     table = Table(rows)
     sizes = [size for size in SIZES if size >= 64 * KIB]
-    found = [check_each(f"{system} / {other}, {work} work, from 64 KiB on: less than 1", sizes,
-                        lambda size: table.ratio(size, system, other, work), 1.0)
-             for system in ("morsel-fresh-4k", "morsel-fresh-2m")
-             for other in (BASELINE, "tmpfs-huge") for work in WORKS]
+
+    def better_mount(size, other):
+        ratios = [table.ratio(size, system, other) for system in ("morsel-fresh-4k", "morsel-fresh-2m")]
+        return None if None in ratios else min(ratios)
+
+    found = [check_each(f"morsel-fresh (on the better of its mounts) / {other}, full work, from 64 KiB "
+                        "on: less than 1", sizes, lambda size, other=other: better_mount(size, other), 1.0)
+             for other in (BASELINE, "tmpfs-huge")]
     found.append(check_each(
         f"morsel-fresh-4k / {BASELINE}, sparse work, from 1 MiB on: at most {MAX_SPARSE}",
         [size for size in SIZES if size >= MIB],

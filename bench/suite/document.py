@@ -99,6 +99,22 @@ def not_better(rows: list) -> list:
     return lines
 
 
+README_SYSTEMS = [BASELINE, "tmpfs-huge", "hugetlb-recycled", "shm-ring", "iceoryx", "channel"]
+
+
+def readme_blocks(folder: Path) -> list:
+    """The pictures, and the pipeline in short."""
+    found = Found(folder)
+    blocks = []
+    if rows := found.get("pipeline"):
+        some = [row for row in rows if row["system"] in README_SYSTEMS]
+        blocks += [Picture("pipeline.svg", "round trips of packets through three processes, by size"),
+                   round_trips(some, "full"), found.where("pipeline", False)]
+    if (folder / "mapping.svg").exists():
+        blocks.append(Picture("mapping.svg", "time until a file is mapped and ready, by size"))
+    return blocks
+
+
 def pipeline_part(found: Found) -> list:
     rows = found.get("pipeline")
     if not rows:

@@ -20,6 +20,7 @@ STYLES = {
     "shm-ring": ("#e69f00", "--"), "iceoryx": ("#f0e442", "--"), "pipe": ("#d55e00", "--"),
     "unix-stream": ("#999999", "--"), "channel": ("#0072b2", "-"),
     "morsel-fresh-4k": ("#009e73", "-"), "morsel-fresh-2m": ("#009e73", "--"),
+    "libmorsel-4k": ("#56b4e9", "-"), "libmorsel-2m": ("#56b4e9", "--"),
     "channel-4k": ("#0072b2", "-"), "channel-2m": ("#0072b2", "--"),
 }
 PARTS = {"user_us": ("work", "#009e73"), "wait_us": ("waiting", "#e69f00"),

@@ -17,10 +17,12 @@ namespace {
 // Long enough for a packet that is on its way on another CPU, short enough to be nobody's loss.
 constexpr int looks = 200;
 
-// What it costs to sleep and to be woken, generously (in a virtual machine a CPU that idles is
-// given up). Who has waited for that long in vain sleeps at once the next times, more and more of
-// them: looking on takes from the work of a neighbour who shares the core.
-constexpr int64_t patience = 75'000;
+// Several times what it costs to sleep and to be woken: a packet comes by way of others who would
+// have to be woken, too (in a virtual machine, where a CPU that idles is given up, each of them
+// takes tens of microseconds). Who has waited for that long in vain sleeps at once the next times,
+// more and more of them: looking on takes time from others, and from a neighbour who shares the
+// core.
+constexpr int64_t patience = 200'000;
 constexpr int most_skips = 64;
 // A processor that comes back from a yield so late is wanted by others for longer than a packet's
 // way, and who sleeps is woken before them.

@@ -39,10 +39,9 @@ class PoolWay final : public Way {
   void enter(Stage stage) override {
     stage_ = static_cast<unsigned>(stage);
     if (sockets_) sockets_->enter(stage);
-    for (uint64_t at = 0; at < memory_.size(); at += 4096) {
-      auto& byte = reinterpret_cast<volatile std::byte&>(memory_[at]);
-      byte = byte;
-    }
+    // Another stage may be at work on the first packet.
+    for (uint64_t at = 0; at < memory_.size(); at += 4096)
+      __atomic_fetch_or(reinterpret_cast<unsigned char*>(&memory_[at]), 0, __ATOMIC_RELAXED);
   }
 
   Bytes make() override { return packet(); }

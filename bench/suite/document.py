@@ -108,7 +108,12 @@ def readme_blocks(folder: Path) -> list:
     blocks = []
     if rows := found.get("pipeline"):
         some = [row for row in rows if row["system"] in README_SYSTEMS]
-        blocks += [Picture("pipeline.svg", "round trips of packets through three processes, by size"),
+        blocks += [Paragraph("Packets through three processes (`bench/pipeline/run`, natively: one writes, one "
+                             "changes, one checks; in brackets what part of the round trip with a new memfd "
+                             "for each packet), and the table above as a picture. All experiments, against "
+                             "everything that a user could take instead, and what was *not* better: "
+                             "[docs/results.md](docs/results.md)."),
+                   Picture("pipeline.svg", "round trips of packets through three processes, by size"),
                    round_trips(some, "full"), found.where("pipeline", False)]
     if (folder / "mapping.svg").exists():
         blocks.append(Picture("mapping.svg", "time until a file is mapped and ready, by size"))

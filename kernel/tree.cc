@@ -14,13 +14,13 @@ static_assert(MORSEL_PTE == int(Level::pte) && MORSEL_P4D == int(Level::p4d));
 static_assert(MORSEL_RW == int(Twin::rw) && MORSEL_RO == int(Twin::ro));
 static_assert(MORSEL_TABLE == int(Subtree::Kind::table) && MORSEL_LEAF == int(Subtree::Kind::leaf));
 
-constexpr int enomem = -12, eexist = -17, efbig = -27;
+constexpr int enomem = -12, eexist = -17, einval = -22, efbig = -27, enospc = -28, euclean = -117;
 constexpr unsigned huge_order = index_bits;
 
 Format machine_format;
 u64 direct_map;  // virtual address of physical address 0
 
-struct KernelHost {
+struct KernelHost : VolatileHost {
   morsel_tree* tree;  // whose table count host.c keeps
   bool must;          // allocations wait for memory, however long
 
@@ -40,7 +40,7 @@ struct KernelHost {
 };
 
 Tree<KernelHost> tree_of(morsel_tree* tree, bool must = false) {
-  return {KernelHost{tree, must}, *reinterpret_cast<Roots*>(tree->root)};
+  return {KernelHost{{}, tree, must}, *reinterpret_cast<Roots*>(tree->root)};
 }
 
 constexpr unsigned order_of(Level level) { return level == Level::pmd ? huge_order : 0; }
@@ -51,6 +51,10 @@ int errno_of(Status status) {
     case Error::no_memory: return enomem;
     case Error::too_large: return efbig;
     case Error::occupied: return eexist;
+    case Error::no_space: return enospc;
+    case Error::not_a_pool:
+    case Error::unsupported: return einval;
+    case Error::damaged: return euclean;
   }
   return enomem;
 }

@@ -8,12 +8,6 @@
 
 namespace morsel::core {
 
-template <class A, class B>
-inline constexpr bool same_type = __is_same(A, B);
-
-template <class T, class Expected>
-concept Is = same_type<T, Expected>;
-
 /// A host hands out and takes back tables, and knows the machine's entry format.
 ///
 ///   format()               the encoding; never changes while a tree lives

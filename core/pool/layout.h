@@ -49,7 +49,7 @@ struct Superblock {
   u8 label[32];  ///< padded with zeros
   Phase phase;
   u32 clean;  ///< 1 after an orderly unmount
-  u64 reserved[15];
+  u64 reserved[17];
 };
 static_assert(sizeof(Superblock) == 256);
 
@@ -90,7 +90,7 @@ struct Attributes {
   Time access;
   Time modification;
   Time change;
-  u64 reserved[3];
+  u64 reserved[5];
 };
 static_assert(sizeof(Attributes) == 128);
 

@@ -17,7 +17,7 @@ inline Status admits(const Superblock& copy, u64 frames) {
   const bool sound = copy.frames >= least_frames && copy.frames <= frames &&
                      copy.frames <= most_frames && copy.base % frame_bytes == 0 &&
                      copy.base <= media_format().pfn_mask - copy.frames * frame_bytes &&
-                     copy.phase <= Phase::binding && copy.clean <= 1 && copy.reserved[14] == 0;
+                     copy.phase <= Phase::binding && copy.clean <= 1;
   return sound ? Status{} : Status{Error::damaged};
 }
 

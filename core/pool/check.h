@@ -121,16 +121,21 @@ class Check {
       repair(Finding::Kind::directory_twice, directory, &name.target);
       return {};
     }
-    if (first) {
-      walker_.mark(target);
-      check_inode(target, object);
+    if (first) check_inode(target, object);
+    if (mending_ == Mending::damage && object.type == type_link && inode->link == 0) {
+      repair(Finding::Kind::bad_link, directory, &name.target);
+      return {};
     }
     if (announce_) {
       const Status status = walker_.name(directory, place, name, object, first);
       if (!status.ok() && status.error() != Error::occupied) return status;
-      // The inode stays known: other names may lead to it.
-      if (!status.ok()) repair(Finding::Kind::name_twice, directory, &name.target);
+      if (!status.ok()) {
+        // Not marked: nobody was told of it, unless by another name before.
+        repair(Finding::Kind::name_twice, directory, &name.target);
+        return {};
+      }
     }
+    if (first) walker_.mark(target);
     if (first && object.type == type_directory && !walker_.push(target)) return Error::no_memory;
     return {};
   }
@@ -184,9 +189,8 @@ class Check {
     check_absent(directory, &inode->names, object);
     check_absent(link, &inode->link, object);
     if (link && !(is_whole_link(media_, *inode) && walker_.claim(inode->link))) {
-      // Without a target it is none: the name has to go, by hand.
-      found(Finding::Kind::bad_link, frame, &inode->link);
-      object.sound = false;
+      // Without a target it is none: a repair takes its names, too.
+      if (!repair(Finding::Kind::bad_link, frame, &inode->link)) object.sound = false;
     }
     if (inode->xattrs == 0) return;
     const bool whole = is_whole_payload(media_, inode->xattrs) && has_whole_xattrs(inode->xattrs);

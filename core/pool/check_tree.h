@@ -27,12 +27,14 @@ class TreeCheck {
     pages_ = pages;
     last_ = 0;
     Root root[2];
-    for (unsigned twin = 0; twin < 2; twin++) root[twin] = enter(inode, twin);
-    if (mending_ != Mending::none && (root[0].table == nullptr) != (root[1].table == nullptr)) {
-      const unsigned whole = root[0].table == nullptr;
-      found(Finding::Kind::half_leaf, &inode->roots[whole]);
-      set(&inode->roots[whole], 0);
-    } else {
+    for (unsigned twin = 0; twin < 2; twin++) root[twin] = read_root(inode, twin);
+    const Kind rw = root[0].kind, ro = root[1].kind;
+    if (mending_ != Mending::none && is_half(rw, ro)) {
+      const unsigned twin = rw == Kind::none;
+      found(Finding::Kind::half_leaf, &inode->roots[twin]);
+      set(&inode->roots[twin], 0);
+    } else if (rw != Kind::bad && ro != Kind::bad && enter(inode, root[0], 0) &&
+               enter(inode, root[1], 1)) {
       pair(root[0], root[1]);
     }
     last = last_;
@@ -41,15 +43,22 @@ class TreeCheck {
   bool wrote() const { return wrote_; }
 
  private:
+  /// `bad` is damage that stays: what the other twin has there is no leftover then.
+  enum class Kind { none, sound, bad };
   struct Root {
     u64* table;
     Level level;
+    Kind kind = Kind::sound;
   };
   struct Entry {
-    enum class Kind { none, sound, bad } kind;
+    Kind kind;
     Frame frame;
     u64 canonical;
   };
+
+  static bool is_half(Kind rw, Kind ro) {
+    return (rw == Kind::none && ro == Kind::sound) || (rw == Kind::sound && ro == Kind::none);
+  }
 
   static constexpr Format format_ = media_format();
 
@@ -68,8 +77,11 @@ class TreeCheck {
     wrote_ = true;
   }
 
-  void clear_damage(u64* word) {
-    if (mending_ == Mending::damage) set(word, 0);
+  /// What is there after damage was found.
+  Kind clear_damage(u64* word) {
+    if (mending_ != Mending::damage) return Kind::bad;
+    set(word, 0);
+    return Kind::none;
   }
 
   bool address_to_frame(u64 address, bool relative, Frame& frame) {
@@ -82,32 +94,42 @@ class TreeCheck {
     return frame * frame_bytes + (form_.wants_relative ? 0 : form_.base);
   }
 
-  /// Claims a root table; {nullptr, pte} if there is none, or none that is sound.
-  Root enter(Inode* inode, unsigned twin) {
+  Root read_root(Inode* inode, unsigned twin) {
     u64* word = &inode->roots[twin];
-    if (*word == 0) return {nullptr, Level::pte};
+    if (*word == 0) return {nullptr, Level::pte, Kind::none};
     const u64 level = *word & root_level_mask;
     const bool relative = (*word & root_relative) != 0;
-    const u64 address = *word & format_.pfn_mask;
     Frame frame = 0;
     const bool sound = (*word & ~(format_.pfn_mask | root_level_mask | root_relative)) == 0 &&
                        level >= 1 && level <= u64(top_level) &&
                        (!relative || form_.accepts_relative) &&
-                       address_to_frame(address, relative, frame);
-    if (!sound || !walker_.claim(frame)) {
-      found(sound ? Finding::Kind::frame_twice : Finding::Kind::bad_root, word);
-      clear_damage(word);
-      return {nullptr, Level::pte};
+                       address_to_frame(*word & format_.pfn_mask, relative, frame);
+    if (!sound) {
+      found(Finding::Kind::bad_root, word);
+      return {nullptr, Level::pte, clear_damage(word)};
+    }
+    return {in_frame<u64>(media_, frame), static_cast<Level>(level), Kind::sound};
+  }
+
+  /// Claims a root table, if there is one. False if somebody else has it, and it stays.
+  bool enter(Inode* inode, Root& root, unsigned twin) {
+    if (root.table == nullptr) return true;
+    u64* word = &inode->roots[twin];
+    const Frame frame = place_of(root.table) / frame_bytes;
+    if (!walker_.claim(frame)) {
+      found(Finding::Kind::frame_twice, word);
+      root = {nullptr, Level::pte, clear_damage(word)};
+      return root.kind != Kind::bad;
     }
     object_->tables++;
     const u64 canonical =
-        address_for(frame) | level | (form_.wants_relative ? root_relative : 0);
+        address_for(frame) | u64(root.level) | (form_.wants_relative ? root_relative : 0);
     if (*word != canonical && mending_ != Mending::none) set(word, canonical);
-    return {in_frame<u64>(media_, frame), static_cast<Level>(level)};
+    return true;
   }
 
   Entry decode(u64 entry, Level level, unsigned twin) {
-    if (entry == 0) return {Entry::Kind::none, 0, 0};
+    if (entry == 0) return {Kind::none, 0, 0};
     const bool relative = (entry & format_.present) == 0;
     const u64 flags = (entry | format_.present) & ~format_.pfn_mask;
     const u64 expected = level == Level::pte ? format_.leaf[twin] : format_.table;
@@ -119,22 +141,21 @@ class TreeCheck {
     Frame frame = 0;
     if (((flags ^ expected) & ~loose) != 0 || (relative && !form_.accepts_relative) ||
         !address_to_frame(entry & format_.pfn_mask, relative, frame))
-      return {Entry::Kind::bad, 0, 0};
+      return {Kind::bad, 0, 0};
     const u64 canonical =
         (address_for(frame) | expected) & ~(form_.wants_relative ? format_.present : 0);
-    return {Entry::Kind::sound, frame, canonical};
+    return {Kind::sound, frame, canonical};
   }
 
   /// Reads an entry (none where there is no table), reports and clears a bad one, rewrites a sound
   /// one that is not as it should be.
   Entry read(u64* table, u64 slot, Level level, unsigned twin) {
-    if (table == nullptr) return {Entry::Kind::none, 0, 0};
+    if (table == nullptr) return {Kind::none, 0, 0};
     Entry entry = decode(table[slot], level, twin);
-    if (entry.kind == Entry::Kind::bad) {
+    if (entry.kind == Kind::bad) {
       found(Finding::Kind::bad_entry, &table[slot]);
-      clear_damage(&table[slot]);
-      entry.kind = Entry::Kind::none;
-    } else if (entry.kind == Entry::Kind::sound && table[slot] != entry.canonical) {
+      entry.kind = clear_damage(&table[slot]);
+    } else if (entry.kind == Kind::sound && table[slot] != entry.canonical) {
       if (((table[slot] ^ entry.canonical) & format_.present) == 0 && !form_.accepts_relative)
         found(Finding::Kind::flags_set, &table[slot]);
       if (mending_ != Mending::none) set(&table[slot], entry.canonical);
@@ -149,17 +170,18 @@ class TreeCheck {
       Root& taller = tall == 0 ? rw : ro;
       for (u64 slot = 1; slot < entries_per_table; slot++)
         side(taller, tall, slot, slot * pages_per_entry(taller.level));
-      const Entry first = read(taller.table, 0, taller.level, tall);
+      Entry first = read(taller.table, 0, taller.level, tall);
       u64* child = nullptr;
-      if (first.kind == Entry::Kind::sound) {
+      if (first.kind == Kind::sound) {
         if (walker_.claim(first.frame)) {
           object_->tables++;
           child = in_frame<u64>(media_, first.frame);
         } else {
           found(Finding::Kind::frame_twice, taller.table);
-          clear_damage(taller.table);
+          first.kind = clear_damage(taller.table);
         }
       }
+      if (first.kind == Kind::bad) return;
       taller = {child, below(taller.level)};
       pair(rw, ro);
       return;
@@ -171,7 +193,7 @@ class TreeCheck {
   /// What only one twin has, in a slot of a table above pte level.
   void side(Root of, unsigned twin, u64 slot, Index base) {
     const Entry entry = read(of.table, slot, of.level, twin);
-    if (entry.kind != Entry::Kind::sound) return;
+    if (entry.kind != Kind::sound) return;
     u64* word = &of.table[slot];
     found(Finding::Kind::half_leaf, word);
     if (mending_ != Mending::none) {
@@ -206,9 +228,10 @@ class TreeCheck {
   /// True if both twins have a table there, sound and claimed.
   bool tables(u64* rw, u64* ro, u64 slot, Level level, Index index, u64* (&child)[2]) {
     const Entry entry[2] = {read(rw, slot, level, 0), read(ro, slot, level, 1)};
+    if (entry[0].kind == Kind::bad || entry[1].kind == Kind::bad) return false;
     for (unsigned twin = 0; twin < 2; twin++) {
-      if (entry[1 - twin].kind != Entry::Kind::none) continue;
-      if (entry[twin].kind != Entry::Kind::none)
+      if (entry[1 - twin].kind != Kind::none) continue;
+      if (entry[twin].kind != Kind::none)
         side({twin == 0 ? rw : ro, level}, twin, slot, index);
       return false;
     }
@@ -227,13 +250,14 @@ class TreeCheck {
 
   void leaf(u64* rw, u64* ro, u64 slot, Index index) {
     const Entry write = read(rw, slot, Level::pte, 0), look = read(ro, slot, Level::pte, 1);
-    if (write.kind == Entry::Kind::none && look.kind == Entry::Kind::none) return;
-    if (write.kind == Entry::Kind::none || look.kind == Entry::Kind::none) {
-      u64* word = look.kind == Entry::Kind::none ? &rw[slot] : &ro[slot];
+    if (write.kind == Kind::bad || look.kind == Kind::bad) return;
+    if (write.kind == Kind::none && look.kind == Kind::none) return;
+    if (is_half(write.kind, look.kind)) {
+      u64* word = look.kind == Kind::none ? &rw[slot] : &ro[slot];
       found(Finding::Kind::half_leaf, word);
       if (mending_ != Mending::none)
         set(word, 0);
-      else if (!walker_.claim(look.kind == Entry::Kind::none ? write.frame : look.frame))
+      else if (!walker_.claim(look.kind == Kind::none ? write.frame : look.frame))
         found(Finding::Kind::frame_twice, word);
       return;
     }

@@ -4,8 +4,8 @@
 // which records every store, flush and fence.
 #pragma once
 
+#include "../host.h"
 #include "../result.h"
-#include "../site.h"
 #include "layout.h"
 
 namespace morsel::core::pool {

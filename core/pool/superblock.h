@@ -7,8 +7,9 @@
 
 namespace morsel::core::pool {
 
-inline bool is_whole(const Superblock& copy) {
-  return copy.magic == pool_magic && copy.crc == crc_of(copy);
+/// The generation says which copy it is for, so that the next writing never hits what counts.
+inline bool is_whole(const Superblock& copy, unsigned index) {
+  return copy.magic == pool_magic && copy.generation % 2 == index && copy.crc == crc_of(copy);
 }
 
 /// What whoever knows this version may do with a whole superblock on a medium of `frames`.
@@ -30,7 +31,7 @@ Result<Superblock> read_superblock(M& media, unsigned& whole) {
   if (media.frames() < least_frames) return Error::not_a_pool;
   for (unsigned i = 0; i < 2; i++) {
     const Superblock copy = *in_frame<Superblock>(media, superblock_frame[i]);
-    if (!is_whole(copy)) continue;
+    if (!is_whole(copy, i)) continue;
     if (whole++ == 0 || copy.generation > best.generation) best = copy;
   }
   if (whole == 0) return Error::not_a_pool;

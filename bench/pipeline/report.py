@@ -15,10 +15,10 @@ MAX_OVER_RING = 1.2
 # What it adds to the work, over what the baseline adds, from 64 KiB on.
 MAX_OVERHEAD = 0.5
 # In the machine, 4-KiB leaves, over the baseline: a word of each page from 1 MiB on, a word of each
-# 64 KiB from 4 MiB on. At 1 MiB the latter are 16 pages, and a memfd of one page, which nothing can be
-# saved of, takes three quarters of the time of such a packet already (the first column shows it).
+# 64 KiB from 16 MiB on. Of 1 MiB the latter are 16 pages, and a memfd of one page, of which no mapping
+# can save anything, takes two thirds of the time of such a packet already (the first column shows it).
 MAX_SPARSE = 0.5
-SPARSE_FROM = {"pages": MIB, "sparse": 4 * MIB}
+SPARSE_FROM = {"pages": MIB, "sparse": 16 * MIB}
 
 
 class Table:

@@ -9,6 +9,7 @@ enum class Error : unsigned char {
   no_memory,  ///< the host had no frame for a table
   too_large,  ///< the page number is beyond what a tree can hold
   occupied,   ///< something is there already
+  no_space,   ///< the pool has no frame left
 };
 
 /// A value or the reason why there is none. Small and trivially copyable.

@@ -14,7 +14,7 @@ static_assert(MORSEL_PTE == int(Level::pte) && MORSEL_P4D == int(Level::p4d));
 static_assert(MORSEL_RW == int(Twin::rw) && MORSEL_RO == int(Twin::ro));
 static_assert(MORSEL_TABLE == int(Subtree::Kind::table) && MORSEL_LEAF == int(Subtree::Kind::leaf));
 
-constexpr int enomem = -12, eexist = -17, efbig = -27;
+constexpr int enomem = -12, eexist = -17, efbig = -27, enospc = -28;
 constexpr unsigned huge_order = index_bits;
 
 Format machine_format;
@@ -51,6 +51,7 @@ int errno_of(Status status) {
     case Error::no_memory: return enomem;
     case Error::too_large: return efbig;
     case Error::occupied: return eexist;
+    case Error::no_space: return enospc;
   }
   return enomem;
 }

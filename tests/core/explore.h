@@ -5,11 +5,12 @@
 // they are ExploredAtomic.
 //
 // No thread is needed. What a thread does is a function of what its atomic operations have returned
-// so far, its *past*. So to let it take one more step, it is run from its beginning with what it has
-// seen, does one more operation on the shared memory, and is left by an exception. The shared memory
-// and the pasts are then the whole state: it can be kept, compared, and gone back to. A state that
-// was met before is not entered again, which makes "all" affordable. (States are told apart by a
-// 64-bit hash.) Memory is sequentially consistent here; what weaker orders do, TSan may find.
+// so far, its *past*. So to let it take one more step, it is run from its beginning with what it
+// has seen, does one more operation on the shared memory, and is left by an exception. The shared
+// memory and the pasts are then the whole state: it can be kept, compared, and gone back to. A
+// state that was met before is not entered again, which makes "all" affordable. (States are told
+// apart by a 64-bit hash.) Memory is sequentially consistent here; what weaker orders do, TSan may
+// find.
 #pragma once
 
 #include <bit>

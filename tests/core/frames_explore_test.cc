@@ -65,8 +65,8 @@ void act(Allocator& allocator, const Act& now, Local& local) {
 }
 
 struct Scene {
-  u64 frames;            ///< of the pool
-  std::set<u64> free;    ///< all others were claimed before
+  u64 frames;          ///< of the pool
+  std::set<u64> free;  ///< all others were claimed before
   std::vector<Acts> threads;
   std::function<bool(const Local& sum)> right;  ///< in the end
 };
@@ -151,12 +151,9 @@ constexpr Act back{Do::put_back};
 constexpr Act put(u64 frame) { return {Do::put, frame}; }
 constexpr Act claim(u64 frame) { return {Do::claim, frame}; }
 
-const Scene last_frame{600, {7}, {{get0}, {get1}}, [](const Local& sum) {
-                         return sum.got == 1 && sum.failed == 1;
-                       }};
-const Scene one_each{600, {7, 8}, {{get0}, {get1}}, [](const Local& sum) {
-                       return sum.got == 2;
-                     }};
+const Scene last_frame{
+    600, {7}, {{get0}, {get1}}, [](const Local& sum) { return sum.got == 1 && sum.failed == 1; }};
+const Scene one_each{600, {7, 8}, {{get0}, {get1}}, [](const Local& sum) { return sum.got == 2; }};
 const Scene emptied_while_put{600, {7}, {{get0, get0}, {put(100)}}, [](const Local& sum) {
                                 return sum.got >= 1 && sum.put == 1;
                               }};
@@ -254,9 +251,7 @@ TEST(FramesExplored, ClaimAgainstLarge) {
 
 // A bug of the caller's, found by exactly one of the two.
 TEST(FramesExplored, PutTwice) {
-  expect_right({600, {7}, {{put(100)}, {put(100)}}, [](const Local& sum) {
-                  return sum.put == 1;
-                }});
+  expect_right({600, {7}, {{put(100)}, {put(100)}}, [](const Local& sum) { return sum.put == 1; }});
   expect_right({600, {513}, {{{Do::put_large, 0}}, {{Do::put_large, 0}}}, [](const Local& sum) {
                   return sum.put == 1;
                 }});

@@ -86,8 +86,10 @@ class BasicFrameAllocator {
     return frame >= frames_ || (Atomic::load(used(frame)) & bit(frame)) != 0;
   }
 
-  /// One frame (pte), or the first of 512 aligned ones (pmd). Error::no_space if there is none;
-  /// while others put and get, also if what they put was always where this one had looked already.
+  /// One frame (pte), or the first of 512 aligned ones (pmd). Error::no_space if there is none. It
+  /// is sure if nobody else changes anything, or if there are as many frames free as all get and
+  /// claim. Else it may also miss what was put where it had looked already, or into an area whose
+  /// first frame somebody else is still about to put: he makes the area known.
   Result<u64> get(Level level, unsigned slot) {
     u64& own = slot_[slot % slots_].area;
     const u64 mine = Atomic::load(own);

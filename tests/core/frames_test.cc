@@ -175,7 +175,9 @@ TEST(Frames, OthersAreasAreTakenFromInTheEnd) {
     Pool pool(4 * area_frames, 4);
     for (unsigned slot = 0; slot < 4; slot++) {
       const u64 frame = pool.allocator.get(Level::pte, slot).value();
-      if (level == Level::pmd) ASSERT_TRUE(pool.allocator.put(frame, Level::pte));
+      if (level == Level::pmd) {
+        ASSERT_TRUE(pool.allocator.put(frame, Level::pte));
+      }
     }
     EXPECT_EQ(drain(pool.allocator, level, 2), level == Level::pte ? 4 * 511u : 4u);
     EXPECT_EQ(pool.allocator.free_frames(), 0u);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "explore.h"
@@ -171,14 +172,12 @@ const Scene there_and_back{1024,
                            [](const Local& sum) { return sum.got == 3 && sum.put == 1; },
                            true};
 
-/// Runs a scene that must hold, and says how much of it there was.
+/// A scene that must hold. How much of it there was is in GoogleTest's report.
 void expect_right(const Scene& scene) {
   const Play<ExploredAtomic> play(scene);
   EXPECT_EQ(play.fault, "");
   EXPECT_GT(play.ends, 1u);
   testing::Test::RecordProperty("states", int(play.states));
-  if (std::getenv("MORSELS_EXPLORE_VERBOSE") != nullptr)
-    std::printf("%zu states, %zu ends\n", play.states, play.ends);
 }
 
 TEST(FramesExplored, LastFrame) { expect_right(last_frame); }

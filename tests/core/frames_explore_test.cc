@@ -247,6 +247,8 @@ TEST(FramesExplored, LargePutWhileOthersGet) {
 
 // The walk at mount finds a frame twice: damage is found once, and never where there is none.
 TEST(FramesExplored, OneOfTwoClaims) {
+  expect_right(
+      {600, {7, 8}, {{claim(7)}, {claim(7)}}, [](const Local& sum) { return sum.claimed == 1; }});
   expect_right({1024,
                 {7, 8},
                 {{claim(7)}, {claim(7)}, {claim(8)}},

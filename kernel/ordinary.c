@@ -72,7 +72,7 @@ static void map_neighbour(struct vm_fault *vmf, struct inode *inode, pgoff_t ind
 	folio = page_folio(page);
 	if (folio == locked || folio_trylock(folio)) {
 		/* -EBUSY: mapped already, perhaps as a private copy. */
-		if (!PageHWPoison(page) && is_at(inode, index, page, &order))
+		if (!morsel_object_is_bad(inode, page) && is_at(inode, index, page, &order))
 			(void)vm_insert_page(vmf->vma, address, page);
 		if (folio != locked)
 			folio_unlock(folio);
@@ -108,7 +108,7 @@ vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)
 		page = morsel_object_fill(inode, vmf->pgoff, 0);
 		if (IS_ERR(page))
 			return morsel_fault_of(PTR_ERR(page));
-		if (PageHWPoison(page)) {
+		if (morsel_object_is_bad(inode, page)) {
 			put_page(page);
 			return VM_FAULT_HWPOISON;
 		}

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-// What core needs of the world around it. Hosts: the kernel (kernel/tree.cc) and the tests'
-// arena (tests/core/arena_host.h).
+// What core needs of the world around it. Hosts: the kernel (kernel/tree.cc), the tests' arena
+// (tests/core/arena_host.h), pools in user space (core/pool/tree_host.h).
 #pragma once
 
+#include "site.h"
 #include "table.h"
 
 namespace morsel::core {
-
-template <class A, class B>
-inline constexpr bool same_type = __is_same(A, B);
-
-template <class T, class Expected>
-concept Is = same_type<T, Expected>;
 
 /// A host hands out and takes back tables, and knows the machine's entry format.
 ///
@@ -24,6 +19,12 @@ concept Is = same_type<T, Expected>;
 ///   lock(t), unlock(t)     the table's own lock, the one that the kernel takes for its entries
 ///   wait(t)                gives who holds that lock the time to leave it
 ///   hold_frame(pfn, n)     n more references to the 2-MiB frame that begins at pfn
+///
+/// Where trees outlive the machine (pools), a table comes zeroed on the medium, and:
+///
+///   changed(site, p, n)    n bytes of entries or root words at p were written: begins to write
+///                          them back
+///   order(site)            what this CPU has begun to write back is durable before what follows
 template <class H>
 concept Host = requires(H& host, Table* table, Phys phys, Level level, Pfn pfn, u64 n) {
   { host.format() } -> Is<const Format&>;
@@ -35,6 +36,14 @@ concept Host = requires(H& host, Table* table, Phys phys, Level level, Pfn pfn, 
   { host.unlock(table) } -> Is<void>;
   { host.wait(table) } -> Is<void>;
   { host.hold_frame(pfn, n) } -> Is<void>;
+  { host.changed(Site::leaf_installed, static_cast<const void*>(table), n) } -> Is<void>;
+  { host.order(Site::leaf_installed) } -> Is<void>;
+};
+
+/// For hosts whose memory does not outlive the machine.
+struct VolatileHost {
+  void changed(Site, const void*, u64) {}
+  void order(Site) {}
 };
 
 /// Holds a table's lock for a scope.

@@ -6,9 +6,13 @@ namespace morsel::core {
 
 enum class Error : unsigned char {
   none,
-  no_memory,  ///< the host had no frame for a table
-  too_large,  ///< the page number is beyond what a tree can hold
-  occupied,   ///< something is there already
+  no_memory,    ///< the host had no frame for a table
+  too_large,    ///< the page number is beyond what a tree can hold
+  occupied,     ///< something is there already
+  no_space,     ///< the pool has no free frame
+  not_a_pool,   ///< neither copy of the superblock is one
+  unsupported,  ///< a pool of a version or with a feature that this code does not know
+  damaged,      ///< what lies on the medium contradicts itself
 };
 
 /// A value or the reason why there is none. Small and trivially copyable.

@@ -131,12 +131,16 @@ class Tree {
     }
     u64 seen = 0;
     const u64 slot = slot_of(index, level);
+    host_.order(Site::leaf_ready);  // the frame's contents, before anything leads to it
     if (!table[0]->at(slot).publish(format().make_leaf(Twin::rw, pfn, level), seen)) {
       complete(index);
       return Error::occupied;
     }
     // Fails only if somebody who met our rw leaf was quicker to complete it: the same value.
     table[1]->at(slot).publish(format().make_leaf(Twin::ro, pfn, level), seen);
+    host_.changed(Site::leaf_rw, &table[0]->at(slot), sizeof(AtomicEntry));
+    host_.changed(Site::leaf_ro, &table[1]->at(slot), sizeof(AtomicEntry));
+    host_.order(Site::leaf_installed);
     return {};
   }
 
@@ -192,6 +196,21 @@ class Tree {
         if (twin == Twin::rw) sink(pfn, leaf_level);
       });
     }
+    host_.order(Site::leaves_removed);  // the caller may give the frames to others
+  }
+
+  /// Makes durable what leads to the leaves in the range: roots, tables' entries, leaves. Only for
+  /// what other CPUs have installed and may not have written back yet: install() itself is durable
+  /// when it returns.
+  void persist(Range range) {
+    for (const Twin twin : twins) {
+      Level level{};
+      Table* table = root(twin, level);
+      if (table == nullptr) continue;
+      host_.changed(Site::persisted_root, &roots_.word[unsigned(twin)], sizeof(u64));
+      persist_below(table, level, 0, range);
+    }
+    host_.order(Site::persisted);
   }
 
   /// Frees tables in the range that have become empty. Nobody maps the object.
@@ -270,14 +289,21 @@ class Tree {
       const Level level = old == 0 ? wanted : above(static_cast<Level>(old & level_mask));
       Table* table = host_.allocate_table(level);
       if (table == nullptr) return Error::no_memory;
-      if (old != 0) table->at(0).init(format().make_table(old & ~level_mask));
+      if (old != 0) {
+        table->at(0).init(format().make_table(old & ~level_mask));
+        host_.changed(Site::root_table, table, sizeof(AtomicEntry));
+      }
+      host_.order(Site::root_ready);
       const u64 made = host_.address_of(table) | static_cast<u64>(level);
       // Release: the new root leads to the old one before it is seen. On failure somebody else
       // grew the tree; look again from there.
-      if (__atomic_compare_exchange_n(&word, &old, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+      if (__atomic_compare_exchange_n(&word, &old, made, false, __ATOMIC_ACQ_REL,
+                                      __ATOMIC_ACQUIRE)) {
+        host_.changed(Site::root, &word, sizeof(word));
         old = made;
-      else
+      } else {
         host_.free_table(table, level);
+      }
     }
     return {};
   }
@@ -294,7 +320,9 @@ class Tree {
         Table* made = host_.allocate_table(below(at));
         if (made == nullptr) return Error::no_memory;
         const u64 desired = format().make_table(host_.address_of(made));
+        host_.order(Site::table_ready);
         if (entry.publish(desired, bits)) {
+          host_.changed(Site::table_linked, &entry, sizeof(entry));
           bits = desired;
         } else {
           host_.free_table(made, below(at));
@@ -316,8 +344,8 @@ class Tree {
     Table* table = nullptr;
     if (!descend(Twin::ro, index, level, table).ok()) return;  // there already
     u64 seen = 0;
-    table->at(slot_of(index, level))
-        .publish(format().make_leaf(Twin::ro, format().pfn(bits), level), seen);
+    AtomicEntry& entry = table->at(slot_of(index, level));
+    entry.publish(format().make_leaf(Twin::ro, format().pfn(bits), level), seen);
   }
 
   /// The pmd table above a page; the caller knows that it exists.
@@ -328,7 +356,16 @@ class Tree {
 
   u64 replace(Table* table, u64 slot, u64 desired) {
     TableLock<H> lock(host_, table);
-    return table->at(slot).exchange(desired);
+    const u64 old = table->at(slot).exchange(desired);
+    host_.changed(Site::entry_replaced, &table->at(slot), sizeof(AtomicEntry));
+    return old;
+  }
+
+  /// Frees a table that the entry led to.
+  void unlink(Table* table, u64 slot, Table* child, Level level) {
+    replace(table, slot, 0);
+    host_.order(Site::table_unlinked);  // the frame may hold something else soon
+    host_.free_table(child, level);
   }
 
   /// In the part of the range that lies in this table; the end of that part if there is none.
@@ -351,6 +388,21 @@ class Tree {
     return index;
   }
 
+  void persist_below(Table* table, Level level, Index base, Range range) {
+    const u64 span = pages_per_entry(level);
+    const u64 first = range.first <= base ? 0 : (range.first - base) / span;
+    u64 slot = first;
+    for (; slot < entries_per_table && base + slot * span < range.last; slot++) {
+      const u64 entry = level == Level::pte ? 0 : settled(table, slot);
+      if (entry != 0 && !format().is_leaf(entry, level))
+        persist_below(host_.table_at(format().address(entry)), below(level), base + slot * span,
+                      range);
+    }
+    if (slot > first)
+      host_.changed(Site::persisted_entries, &table->at(first),
+                    (slot - first) * sizeof(AtomicEntry));
+  }
+
   /// True if the table is empty when it returns.
   bool prune_below(Table* table, Level level, Index base, Range range) {
     const u64 span = pages_per_entry(level);
@@ -368,8 +420,7 @@ class Tree {
         empty = false;
         continue;
       }
-      replace(table, slot, 0);
-      host_.free_table(child, below(level));
+      unlink(table, slot, child, below(level));
     }
     return empty;
   }
@@ -380,12 +431,14 @@ class Tree {
     const u64 first = range.first <= base ? 0 : (range.first - base) / span;
     if (level == Level::pte) {
       TableLock<H> lock(host_, table);
-      for (u64 slot = first; slot < entries_per_table && base + slot < range.last; slot++) {
+      u64 slot = first;
+      for (; slot < entries_per_table && base + slot < range.last; slot++) {
         const u64 entry = table->at(slot).load();
         if (entry == 0) continue;
         table->at(slot).exchange(0);
         sink(format().pfn(entry), level);
       }
+      host_.changed(Site::leaves_cleared, &table->at(first), (slot - first) * sizeof(AtomicEntry));
       return;
     }
     for (u64 slot = first; slot < entries_per_table && base + slot * span < range.last; slot++) {
@@ -399,10 +452,7 @@ class Tree {
       }
       Table* child = host_.table_at(format().address(entry));
       remove_below(child, below(level), from, range, prune, sink);
-      if (prune && range.covers(from, span)) {
-        replace(table, slot, 0);
-        host_.free_table(child, below(level));
-      }
+      if (prune && range.covers(from, span)) unlink(table, slot, child, below(level));
     }
   }
 

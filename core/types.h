@@ -46,6 +46,13 @@ constexpr u64 slot_of(Index index, Level level) {
   return (index / pages_per_entry(level)) % entries_per_table;
 }
 
+template <class A, class B>
+inline constexpr bool same_type = __is_same(A, B);
+
+/// For concepts: an expression's type.
+template <class T, class Expected>
+concept Is = same_type<T, Expected>;
+
 /// Half-open range of page numbers.
 struct Range {
   Index first;

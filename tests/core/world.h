@@ -10,7 +10,9 @@
 namespace morsel::test {
 
 /// What core sees of an arena and its frames.
-struct ArenaHost {
+struct ArenaHost : VolatileHost {
+  ArenaHost(Arena* of_arena, Frames* of_frames) : arena(of_arena), frames(of_frames) {}
+
   Arena* arena;
   Frames* frames;
 

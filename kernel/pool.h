@@ -143,9 +143,6 @@ static inline unsigned long morsel_pool_frame(struct morsel_pool *pool, struct p
 int morsel_pool_open_device(struct fs_context *fc, struct morsel_pool *pool);
 void morsel_pool_close_device(struct morsel_pool *pool);
 
-/* False where reading it would be a machine check, as far as the device knows. */
-bool morsel_pool_is_readable(struct morsel_pool *pool, unsigned long frame);
-
 /* pool_media.c */
 void morsel_media_fence(void);
 /* Zeroes, and begins to write back. */

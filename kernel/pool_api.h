@@ -143,6 +143,9 @@ bool morsel_core_move(struct morsel_core *core, unsigned long first_place,
 /* pool_media.c: write-back of these bytes begins. */
 void morsel_media_flush(const void *address, unsigned long bytes);
 
+/* pool_device.c: false where reading it would be a machine check, as far as the device knows. */
+bool morsel_pool_is_readable(struct morsel_pool *pool, unsigned long frame);
+
 /* pool_frames.c */
 void *morsel_pool_allocate_table(struct morsel_tree *tree, enum morsel_level level);
 void morsel_pool_free_table(struct morsel_tree *tree, void *table, enum morsel_level level);

@@ -170,6 +170,7 @@ class MountWalker {
     morsel_pool_tell(core_.pool, is_damage(finding.kind), text_of(finding.kind), finding.inode,
                      finding.place, finding.value);
   }
+  bool readable(Frame frame) { return morsel_pool_is_readable(core_.pool, frame); }
   void pace() { morsel_pool_pace(core_.pool); }
 
   void describe(const Object& object, morsel_found& found) const {
@@ -186,7 +187,9 @@ class MountWalker {
       __builtin_memcpy(&found.attributes, &attributes.value(), sizeof(found.attributes));
     if (!object.sound) return;
     if (header.type == type_link) found.link = in_frame<char>(core_.media, inode.link);
-    if (inode.xattrs != 0) {
+    // Of the root directory the walk does not say whether it is sound.
+    if (inode.xattrs != 0 && morsel_pool_is_readable(core_.pool, inode.xattrs) &&
+        is_whole_payload(core_.media, inode.xattrs)) {
       const Payload* payload = in_frame<Payload>(core_.media, inode.xattrs);
       found.xattrs = payload->data;
       found.xattr_bytes = payload->bytes;
@@ -229,6 +232,8 @@ void morsel_core_init(morsel_core* core, morsel_pool* pool, void* memory, unsign
 unsigned long morsel_core_frames(void* memory, unsigned long frames, const char** why) {
   KernelMedia media(memory, frames);
   unsigned whole = 0;
+  *why = "it is too small for a pool";
+  if (frames < least_frames) return 0;
   const Result<Superblock> superblock = read_superblock(media, whole);
   switch (superblock.error()) {
     case Error::none: return superblock.value().frames;

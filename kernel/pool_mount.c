@@ -221,10 +221,14 @@ static int describe_root(struct morsel_pool *pool)
 static int read_pool(struct morsel_pool *pool, struct fs_context *fc)
 {
 	struct morsel_opening *opening = &pool->opening;
-	unsigned long room = pool->frames;
+	unsigned long room = pool->frames, frame;
 	const char *why;
 	int err;
 
+	for (frame = 0; frame <= ROOT_FRAME; frame++)
+		if (!morsel_pool_is_readable(pool, frame))
+			return errorf(fc, "%s: the beginning of the pool can't be read: the memory is broken",
+				      fc->source), -EIO;
 	pool->frames = morsel_core_frames(pool->memory, room, &why);
 	if (!pool->frames)
 		return errorf(fc, "%s: %s", fc->source, why), -EINVAL;

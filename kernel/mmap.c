@@ -198,6 +198,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		morsel_vm_flags_set(vma, VM_DONTDUMP | VM_LOCKONFAULT);
 		if (morsel_may_graft(vma))
 			vma->vm_private_data = morsel_graft_table_get(vma->vm_mm);
+		else
+			morsel_vm_flags_set(vma, VM_MIXEDMAP); /* for zeros in holes; as above */
 	}
 	/* Who frees tables holds this lock exclusively and has seen no mapping. */
 	filemap_invalidate_lock_shared(inode->i_mapping);

@@ -171,9 +171,12 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	if (err == -ENOMEM && morsel_too_many_tables(mi))
 		err = -ENOSPC;
-	if (!err)
-		count_leaves(inode, order, 1);
-	return err;
+	if (err)
+		return err;
+	count_leaves(inode, order, 1);
+	if (mi->medium && morsel_pool_has_zeros_mapped(inode))
+		unmap_mapping_pages(inode->i_mapping, index, 1, false);
+	return 0;
 }
 
 /* A frame that no leaf leads to (any more), with `references` of ours, and which no TLB knows. */
@@ -199,7 +202,7 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	frame = allocate_frame(inode, first, order, gfp);
 	if (!frame) {
 		uncharge(inode, 1L << order);
-		return ERR_PTR(morsel_pool_of(inode) ? -ENOSPC : -ENOMEM);
+		return ERR_PTR(morsel_pool_of(inode) ? morsel_pool_refusal(inode) : -ENOMEM);
 	}
 	get_page(frame); /* the caller's; the first one becomes the leaf's */
 	err = install(inode, first, frame, order, size);

@@ -92,6 +92,7 @@ struct morsel_pool {
  * @stored: mappings may have stored what is not written back
  * @damaged: only its name may be used
  * @bad: of a file: some pages can't be read, so each is looked at before it is mapped
+ * @zeros_mapped: see morsel_pool_zeros_mapped()
  */
 struct morsel_medium {
 	struct inode *inode;
@@ -102,6 +103,7 @@ struct morsel_medium {
 	bool stored;
 	bool damaged;
 	bool bad;
+	bool zeros_mapped;
 };
 
 /* As XFS has it, and many others. */
@@ -150,6 +152,8 @@ void morsel_media_zero(void *address, size_t bytes);
 
 /* pool_frames.c */
 void morsel_pool_frames_init(struct morsel_pool *pool);
+/* Frames that are parked and nobody refers to are free afterwards. */
+void morsel_pool_unpark(struct morsel_pool *pool);
 /* All frames that are parked become free; waits for whoever refers to them. */
 void morsel_pool_drain_parked(struct morsel_pool *pool);
 /* A frame of zeros, durable once the caller has fenced; NULL if there is none. */
@@ -167,6 +171,8 @@ void morsel_pool_set_attributes(struct inode *inode, const struct morsel_found *
 void morsel_pool_save(struct inode *inode);
 /* Eviction: frees what has no name, lets go of what has one. */
 void morsel_pool_evict(struct inode *inode);
+/* Nothing of the pool may be changed now. */
+bool morsel_pool_is_read_only(struct morsel_pool *pool);
 /* Something is to be saved by morsel_pool_sync(). */
 void morsel_pool_mark_dirty(struct inode *inode);
 
@@ -190,6 +196,11 @@ void morsel_pool_join_frames(struct inode *inode);
 void morsel_pool_leave_frames(struct inode *inode);
 int morsel_pool_mmap(struct file *file, struct vm_area_struct *vma);
 bool morsel_pool_may_graft(struct inode *inode);
+/* Why there is no frame for it: -ENOSPC, -EROFS. */
+int morsel_pool_refusal(struct inode *inode);
+/* While nothing could be written, zeros were mapped where it has holes. */
+void morsel_pool_zeros_mapped(struct inode *inode);
+bool morsel_pool_has_zeros_mapped(struct inode *inode);
 /* What mappings may have stored so far. */
 void morsel_pool_flush_stores(struct inode *inode);
 int morsel_pool_sync(struct super_block *sb);

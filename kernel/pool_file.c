@@ -116,7 +116,28 @@ int morsel_pool_mmap(struct file *file, struct vm_area_struct *vma)
 
 bool morsel_pool_may_graft(struct inode *inode)
 {
-	return !MORSEL_I(inode)->medium->bad;
+	struct morsel_inode *mi = MORSEL_I(inode);
+
+	if (mi->medium->bad)
+		return false;
+	/* A hole must be filled to be grafted. */
+	return !morsel_pool_is_read_only(morsel_pool_of(inode)) ||
+	       atomic_long_read(&mi->leaves_4k) >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+}
+
+int morsel_pool_refusal(struct inode *inode)
+{
+	return morsel_pool_is_read_only(morsel_pool_of(inode)) ? -EROFS : -ENOSPC;
+}
+
+void morsel_pool_zeros_mapped(struct inode *inode)
+{
+	WRITE_ONCE(MORSEL_I(inode)->medium->zeros_mapped, true);
+}
+
+bool morsel_pool_has_zeros_mapped(struct inode *inode)
+{
+	return READ_ONCE(MORSEL_I(inode)->medium->zeros_mapped);
 }
 
 static int morsel_pool_fsync(struct file *file, loff_t start, loff_t end, int datasync)

@@ -73,9 +73,10 @@ void morsel_pool_frames_init(struct morsel_pool *pool)
 	INIT_DELAYED_WORK(&pool->unpark, unpark);
 }
 
-/* Now, and not later. */
-static void unpark_now(struct morsel_pool *pool)
+void morsel_pool_unpark(struct morsel_pool *pool)
 {
+	if (!atomic_long_read(&pool->parked_count))
+		return;
 	mod_delayed_work(system_wq, &pool->unpark, 0);
 	flush_delayed_work(&pool->unpark);
 }
@@ -88,7 +89,7 @@ void morsel_pool_drain_parked(struct morsel_pool *pool)
 {
 	unsigned int turns = 0;
 
-	while (unpark_now(pool), atomic_long_read(&pool->parked_count)) {
+	while (morsel_pool_unpark(pool), atomic_long_read(&pool->parked_count)) {
 		if (turns++ == 50)
 			pr_warn("morselfs: %pg: unmounting waits for %ld pages that somebody has pinned\n",
 				pool->bdev, atomic_long_read(&pool->parked_count));
@@ -135,11 +136,11 @@ unsigned long morsel_pool_get_frame(struct morsel_pool *pool)
 {
 	unsigned long frame;
 
-	if (morsel_inject(POOL_FRAME) || pool->fixed)
+	if (morsel_inject(POOL_FRAME) || morsel_pool_is_read_only(pool))
 		return 0;
 	frame = get_one(pool);
 	if (!frame && atomic_long_read(&pool->parked_count)) {
-		unpark_now(pool);
+		morsel_pool_unpark(pool);
 		frame = get_one(pool);
 	}
 	return frame;

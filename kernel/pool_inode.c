@@ -130,11 +130,14 @@ int morsel_pool_read_inode(struct inode *inode, const struct morsel_found *found
 	return 0;
 }
 
+bool morsel_pool_is_read_only(struct morsel_pool *pool)
+{
+	return pool->fixed || sb_rdonly(pool->sb) || READ_ONCE(pool->shut_down);
+}
+
 static bool may_write(struct inode *inode)
 {
-	struct morsel_pool *pool = morsel_pool_of(inode);
-
-	return !pool->fixed && !sb_rdonly(inode->i_sb) && !READ_ONCE(pool->shut_down) && !MORSEL_I(inode)->medium->damaged;
+	return !morsel_pool_is_read_only(morsel_pool_of(inode)) && !MORSEL_I(inode)->medium->damaged;
 }
 
 void morsel_pool_save(struct inode *inode)

@@ -125,7 +125,8 @@ static struct inode *read_inode(struct morsel_pool *pool, const struct morsel_fo
 
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
-	inode->i_mode = found->birth.type | found->attributes.mode;
+	/* Attributes that are not sound may say anything. */
+	inode->i_mode = found->birth.type | (found->attributes.mode & 07777);
 	morsel_set_operations(inode, MKDEV(found->birth.rdev_major, found->birth.rdev_minor));
 	err = morsel_pool_read_inode(inode, found);
 	if (!err)
@@ -213,7 +214,7 @@ static int describe_root(struct morsel_pool *pool)
 	struct morsel_found found = {};
 
 	morsel_core_describe_root(pool->core, &found);
-	root->i_mode = S_IFDIR | found.attributes.mode;
+	root->i_mode = S_IFDIR | (found.attributes.mode & 07777);
 	morsel_pool_set_attributes(root, &found);
 	return read_contents(root, &found);
 }
@@ -355,6 +356,8 @@ void morsel_pool_free(struct morsel_pool *pool)
 
 void morsel_pool_statfs(struct morsel_pool *pool, struct kstatfs *buf)
 {
+	/* Tables that wait for a grace period are free as soon as anybody looks. */
+	morsel_pool_unpark(pool);
 	buf->f_blocks = pool->frames;
 	buf->f_bfree = morsel_core_free_frames(pool->core);
 	buf->f_bavail = buf->f_bfree;

@@ -222,6 +222,9 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
  */
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
 
+/* The same for a fault: on a pool, waits while it is frozen. */
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index);
+
 /*
  * A fault has filled the hole at `index`. Whoever touches holes at a constant distance, one after
  * the other mostly, gets those that come next before he asks, below `end`: as many more as he has

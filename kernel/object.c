@@ -237,6 +237,19 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 	}
 }
 
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index)
+{
+	bool in_pool = morsel_pool_of(inode);
+	struct page *page;
+
+	if (in_pool)
+		sb_start_pagefault(inode->i_sb);
+	page = morsel_object_fill(inode, index, 0);
+	if (in_pool)
+		sb_end_pagefault(inode->i_sb);
+	return page;
+}
+
 static bool is_present(struct inode *inode, pgoff_t index)
 {
 	struct morsel_leaf leaf;
@@ -280,7 +293,10 @@ static bool fill_optional(struct inode *inode, pgoff_t index)
 		return false;
 	if (is_present(inode, index))
 		return true;
-	page = fill_with(inode, index, 0, 0, GFP_AHEAD);
+	if (morsel_pool_of(inode))
+		page = morsel_object_fill_fault(inode, index);
+	else
+		page = fill_with(inode, index, 0, 0, GFP_AHEAD);
 	if (IS_ERR(page))
 		return PTR_ERR(page) == -EEXIST;
 	put_page(page);

@@ -115,7 +115,8 @@ vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)
 	unsigned int order;
 
 	for (;;) {
-		page = morsel_object_fill(inode, vmf->pgoff, 0);
+		page = morsel_object_get(inode, vmf->pgoff) ?:
+			       morsel_object_fill_fault(inode, vmf->pgoff);
 		if (page == ERR_PTR(-EROFS) && (private || !write))
 			return map_zeros(vmf, inode);
 		if (IS_ERR(page))

@@ -203,14 +203,17 @@ void morsel_pool_zeros_mapped(struct inode *inode);
 bool morsel_pool_has_zeros_mapped(struct inode *inode);
 /* What mappings may have stored so far. */
 void morsel_pool_flush_stores(struct inode *inode);
-int morsel_pool_sync(struct super_block *sb);
+int morsel_pool_sync(struct super_block *sb, int wait);
 long morsel_pool_shutdown_ioctl(struct file *file, u32 __user *argument);
 
 /* pool_mount.c */
 int morsel_pool_fill_super(struct super_block *sb, struct fs_context *fc, bool norecovery);
 int morsel_pool_reconfigure(struct super_block *sb, struct fs_context *fc);
 /* After all inodes are gone. */
-void morsel_pool_put_super(struct super_block *sb); /* on any mount */
+void morsel_pool_put_super(struct super_block *sb);
+/* Nothing changes between the two: the medium is as an unmount leaves it. */
+int morsel_pool_freeze(struct super_block *sb);
+int morsel_pool_unfreeze(struct super_block *sb);
 void morsel_pool_free(struct morsel_pool *pool);
 void morsel_pool_statfs(struct morsel_pool *pool, struct kstatfs *buf);
 void morsel_pool_shut_down(struct morsel_pool *pool, const char *why);

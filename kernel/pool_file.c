@@ -168,7 +168,7 @@ long morsel_pool_shutdown_ioctl(struct file *file, u32 __user *argument)
 		return -EINVAL;
 	/* With or without its log: there is nothing in memory but what mappings have stored. */
 	if (how != MORSEL_GOING_NO_FLUSH)
-		morsel_pool_sync(inode->i_sb);
+		morsel_pool_sync(inode->i_sb, true);
 	morsel_pool_shut_down(pool, "somebody has asked for it");
 	return 0;
 }

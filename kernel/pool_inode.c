@@ -180,7 +180,7 @@ static void mark_clean(struct inode *inode)
 	spin_unlock(&pool->dirty_lock);
 }
 
-int morsel_pool_sync(struct super_block *sb)
+int morsel_pool_sync(struct super_block *sb, int wait)
 {
 	struct morsel_pool *pool = MORSEL_SB(sb)->pool;
 	LIST_HEAD(some);

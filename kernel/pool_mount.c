@@ -327,9 +327,29 @@ int morsel_pool_reconfigure(struct super_block *sb, struct fs_context *fc)
 		return errorf(fc, "the pool must stay read-only: it is damaged, or was mounted with norecovery, or the device is read-only"),
 		       -EROFS;
 	if (read_only)
-		morsel_pool_sync(sb);
+		morsel_pool_sync(sb, true);
 	if (!pool->fixed)
 		morsel_core_set_clean(pool->core, read_only);
+	return 0;
+}
+
+int morsel_pool_freeze(struct super_block *sb)
+{
+	struct morsel_pool *pool = MORSEL_SB(sb)->pool;
+
+	if (morsel_pool_is_read_only(pool))
+		return READ_ONCE(pool->shut_down) ? -EIO : 0;
+	morsel_pool_sync(sb, true);
+	morsel_core_set_clean(pool->core, true);
+	return 0;
+}
+
+int morsel_pool_unfreeze(struct super_block *sb)
+{
+	struct morsel_pool *pool = MORSEL_SB(sb)->pool;
+
+	if (!morsel_pool_is_read_only(pool))
+		morsel_core_set_clean(pool->core, false);
 	return 0;
 }
 
@@ -338,7 +358,7 @@ void morsel_pool_put_super(struct super_block *sb)
 	struct morsel_pool *pool = MORSEL_SB(sb)->pool;
 
 	if (!pool || !pool->core)
-		return;
+		return; /* the mount came to nothing */
 	morsel_pool_drain_parked(pool);
 	if (!pool->fixed && !pool->shut_down)
 		morsel_core_set_clean(pool->core, true);

@@ -382,28 +382,31 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 	return 0;
 }
 
+#define MORSEL_SUPER_OPERATIONS                                                           \
+	.alloc_inode = morsel_alloc_inode,                                                \
+	.free_inode = morsel_free_inode,                                                  \
+	.evict_inode = morsel_evict_inode,                                                \
+	.drop_inode = generic_delete_inode,                                               \
+	.statfs = morsel_statfs,                                                          \
+	.show_options = morsel_show_options
+
+static const struct super_operations morsel_super_operations = {
+	MORSEL_SUPER_OPERATIONS,
+};
+
 /* Times, mostly; the operations themselves save what they change. */
 static void morsel_dirty_inode(struct inode *inode, int flags)
 {
-	if (MORSEL_I(inode)->medium)
-		morsel_pool_mark_dirty(inode);
+	morsel_pool_mark_dirty(inode);
 }
 
-static int morsel_sync_fs(struct super_block *sb, int wait)
-{
-	return MORSEL_SB(sb)->pool ? morsel_pool_sync(sb) : 0;
-}
-
-static const struct super_operations morsel_super_operations = {
+static const struct super_operations morsel_pool_super_operations = {
+	MORSEL_SUPER_OPERATIONS,
 	.dirty_inode = morsel_dirty_inode,
-	.sync_fs = morsel_sync_fs,
+	.sync_fs = morsel_pool_sync,
+	.freeze_fs = morsel_pool_freeze,
+	.unfreeze_fs = morsel_pool_unfreeze,
 	.put_super = morsel_pool_put_super,
-	.alloc_inode = morsel_alloc_inode,
-	.free_inode = morsel_free_inode,
-	.evict_inode = morsel_evict_inode,
-	.drop_inode = generic_delete_inode,
-	.statfs = morsel_statfs,
-	.show_options = morsel_show_options,
 };
 
 static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, unsigned long blocks)
@@ -484,6 +487,7 @@ static int morsel_fill_pool(struct super_block *sb, struct fs_context *fc)
 		return invalfc(fc, "a pool takes no option but norecovery: its size and its root are what mkfs.morselfs has made");
 	options->nr_inodes = 0;
 	err = prepare_super(sb, fc, 0);
+	sb->s_op = &morsel_pool_super_operations;
 	if (!err)
 		err = morsel_pool_fill_super(sb, fc, is_given(options, OPT_NORECOVERY));
 	return err ?: morsel_sysfs_add(sb);

@@ -77,6 +77,29 @@ bool is_read_only() {
   return s.f_flag & ST_RDONLY;
 }
 
+void tell(const std::string& path, const std::string& text) {
+  int fd = SYS(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  CHECK_EQ(write(fd, text.data(), text.size()), text.size());
+  SYS(close(fd));
+}
+
+std::string in_sysfs() { return "/sys/block/" + device().substr(strlen("/dev/")); }
+
+// The device is told what it can't read.
+void list_as_bad(unsigned long frame) {
+  tell(in_sysfs() + "/badblocks", std::to_string(frame * 8) + " 8");
+}
+
+// And that it can read everything again: there is no way but a new beginning.
+void forget_bad() {
+  char target[400] = "";
+  CHECK(readlink((in_sysfs() + "/device").c_str(), target, sizeof target - 1) > 0);
+  const char* name = strrchr(target, '/') + 1;
+  tell("/sys/bus/nd/drivers/nd_pmem/unbind", name);
+  tell("/sys/bus/nd/drivers/nd_pmem/bind", name);
+  for (int i = 0; access(device().c_str(), F_OK) != 0 && i < 500; i++) usleep(10000);
+}
+
 struct stat status(const char* name) {
   struct stat st;
   SYS(lstat(in_pool(name).c_str(), &st));
@@ -458,11 +481,7 @@ TEST(pool_bad_blocks) {
     auto* inode = image.inode_called("bad");
     frame = image.frame_of(*image.entry(inode, morsel::core::Twin::rw, 3));
   }
-  const std::string list = "/sys/block/" + device().substr(strlen("/dev/")) + "/badblocks";
-  FILE* file = fopen(list.c_str(), "w");
-  if (file == nullptr) SKIP("no list of bad blocks");
-  fprintf(file, "%lu 8", frame * 8);
-  CHECK_EQ(fclose(file), 0);
+  list_as_bad(frame);
   mount_pool();
   CHECK(!is_read_only());
   check_file("good", 1, 8 * page);
@@ -481,7 +500,109 @@ TEST(pool_bad_blocks) {
   write_file("next", 3, leaf);  // and it is not used again
   check_file("next", 3, leaf);
   unmount_pool();
-  file = fopen(list.c_str(), "w");
-  fprintf(file, "-%lu 8", frame * 8);
-  fclose(file);
+  forget_bad();
+}
+
+// What is no data takes its object along, and the pool becomes read-only: what else is broken?
+TEST(pool_bad_blocks_of_metadata) {
+  using morsel::core::Twin;
+  fresh_pool();
+  write_file("good", 1, 8 * page);
+  write_file("bad", 2, 8 * page);
+  unmount_pool();
+  unsigned long table, inode;
+  {
+    Image image(device());
+    inode = image.name("bad")->target;
+    table = image.frame_of(image.inode(inode)->roots[unsigned(Twin::rw)]);
+  }
+  for (unsigned long frame : {table, inode}) {
+    list_as_bad(frame);
+    mount_pool();
+    CHECK(is_read_only());
+    check_file("good", 1, 8 * page);
+    SYS_ERR(open(in_pool("bad").c_str(), O_RDONLY), frame == table ? EUCLEAN : ENOENT);
+    unmount_pool();
+    forget_bad();
+  }
+  for (unsigned long frame = 0; frame < 4; frame++) {
+    list_as_bad(frame);
+    SYS_ERR(mount(device().c_str(), at, "morselfs", 0, ""), EIO);
+    forget_bad();
+  }
+  mount_pool();
+  CHECK(!is_read_only());
+  check_file("bad", 2, 8 * page);
+  unmount_pool();
+}
+
+TEST(pool_freeze) {
+  fresh_pool();
+  write_file("f", 1, 3 * page);
+  int fd = SYS(open(in_pool("f").c_str(), O_RDWR));
+  SYS(ftruncate(fd, 8 * page));
+  char* m = map(fd, 8 * page, rw, MAP_SHARED);
+  SYS(ioctl(fd, FIFREEZE, 0));
+  auto* done = shared<Gate>();
+  pid_t maker = harness::spawn([&] {
+    SYS(mkdir(in_pool("d").c_str(), 0755));
+    done->open();
+  });
+  pid_t toucher = harness::spawn([&] {
+    m[5 * page] = 'x';  // a hole
+    done->open();
+  });
+  CHECK_EQ(m[0], char(word_at(1, 0)));
+  m[8] = 'y';  // nobody can keep that away
+  usleep(300000);
+  CHECK_EQ(done->count, 0);
+  SYS(ioctl(fd, FITHAW, 0));
+  done->wait(2);
+  harness::join(maker);
+  harness::join(toucher);
+  SYS(munmap(m, 8 * page));
+  SYS(close(fd));
+  remount_pool();
+  CHECK_EQ(status("d").st_mode & S_IFMT, S_IFDIR);
+  unmount_pool();
+}
+
+// Nothing can be filled there: holes read as zeros, in all kinds of mappings.
+TEST(pool_read_only_holes) {
+  fresh_pool();
+  int fd = SYS(open(in_pool("f").c_str(), O_RDWR | O_CREAT, 0644));
+  SYS(ftruncate(fd, 2L << 30));
+  std::string text(page, 'x');
+  CHECK_EQ(pwrite(fd, text.data(), page, 3 * page), page);
+  SYS(close(fd));
+  remount_pool();
+  SYS(mount("", at, "", MS_REMOUNT | MS_RDONLY, ""));
+  fd = SYS(open(in_pool("f").c_str(), O_RDONLY));
+  char* m = map(fd, 2L << 30, PROT_READ, MAP_SHARED);
+  char* p = map(fd, 2L << 30, rw, MAP_PRIVATE);
+  for (char* from : {m, p}) {
+    CHECK_ZERO(from, 3 * page);
+    CHECK_EQ(from[3 * page], 'x');
+    CHECK_ZERO(from + (1L << 30), 8 * page);
+  }
+  p[5 * page] = 'p';
+  p[3 * page] = 'p';
+  CHECK_EQ(m[3 * page], 'x');
+  CHECK_ZERO(m + 5 * page, page);
+  harness::in_child([&] {
+    CHECK_ZERO(m + 5 * page, page);
+    CHECK_EQ(p[5 * page], 'p');
+    p[6 * page] = 'c';
+  });
+  CHECK_EQ(p[6 * page], 0);
+  SYS(mount("", at, "", MS_REMOUNT, ""));
+  int writer = SYS(open(in_pool("f").c_str(), O_RDWR));
+  CHECK_EQ(pwrite(writer, text.data(), page, 5 * page), page);
+  CHECK_EQ(m[5 * page], 'x');  // no zero stays
+  CHECK_EQ(p[5 * page], 'p');
+  SYS(munmap(m, 2L << 30));
+  SYS(munmap(p, 2L << 30));
+  SYS(close(fd));
+  SYS(close(writer));
+  unmount_pool();
 }

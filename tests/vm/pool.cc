@@ -180,7 +180,8 @@ TEST(pool_names_stay) {
   SYS(mknod(in_pool("device").c_str(), S_IFBLK | 0600, makedev(8, 77)));
   SYS(rename(in_pool("d/2").c_str(), in_pool("moved").c_str()));
   SYS(rename(in_pool("d/4").c_str(), in_pool("d/5").c_str()));  // replaces
-  SYS(renameat2(AT_FDCWD, in_pool("d/7").c_str(), AT_FDCWD, in_pool("d/8").c_str(), RENAME_EXCHANGE));
+  SYS(renameat2(AT_FDCWD, in_pool("d/7").c_str(), AT_FDCWD, in_pool("d/8").c_str(),
+                RENAME_EXCHANGE));
   SYS(renameat2(AT_FDCWD, in_pool("d/10").c_str(), AT_FDCWD, in_pool("d/white").c_str(),
                 RENAME_WHITEOUT));
   SYS(rename(in_pool("d/e").c_str(), in_pool("e").c_str()));
@@ -303,7 +304,8 @@ TEST(pool_map_sync) {
   fresh_pool();
   write_file("f", 1, 3 * page);
   int fd = SYS(open(in_pool("f").c_str(), O_RDWR));
-  auto* m = static_cast<char*>(SYS(mmap(nullptr, 3 * page, rw, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0)));
+  auto* m =
+      static_cast<char*>(SYS(mmap(nullptr, 3 * page, rw, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0)));
   CHECK_FILLED(m, 1, 0, 3 * page);
   SYS(munmap(m, 3 * page));
   SYS(close(fd));
@@ -334,7 +336,8 @@ TEST(pool_full) {
   CHECK_EQ(m[0], 'x');
   while (free_blocks() > 0) {  // the last ones, through the mapping
     bool any = false;
-    for (off_t offset = (written + page) / page * page; offset < written + (64L << 20); offset += page) {
+    for (off_t offset = (written + page) / page * page; offset < written + (64L << 20);
+         offset += page) {
       unsigned long had = free_blocks();
       if (had == 0) break;
       if (probe_write(m + offset, 'y') != 0) break;
@@ -534,6 +537,38 @@ TEST(pool_bad_blocks_of_metadata) {
   CHECK(!is_read_only());
   check_file("bad", 2, 8 * page);
   unmount_pool();
+}
+
+// The hardware finds a frame broken while it is mapped.
+TEST(pool_memory_error) {
+  fresh_pool();
+  write_file("good", 1, 8 * page);
+  write_file("bad", 2, 8 * page);
+  int fd = SYS(open(in_pool("bad").c_str(), O_RDWR));
+  char* m = map(fd, 8 * page, rw, MAP_SHARED);
+  CHECK_FILLED(m, 2, 0, 8 * page);
+  if (madvise(m + 3 * page, page, MADV_HWPOISON) != 0) {
+    const int error = errno;
+    SYS(munmap(m, 8 * page));
+    SYS(close(fd));
+    unmount_pool();
+    if (error == EINVAL) SKIP("a kernel without memory failure handling");
+    FAIL("madvise: %s", strerror(error));
+  }
+  CHECK_SIGNAL_READ(m + 3 * page, SIGBUS);
+  CHECK_FILLED(m, 2, 0, 3 * page);
+  CHECK_FILLED(m + 4 * page, 2, 4 * page, 4 * page);
+  char byte;
+  SYS_ERR(pread(fd, &byte, 1, 3 * page), EIO);
+  check_file("good", 1, 8 * page);
+  SYS(munmap(m, 8 * page));
+  SYS(close(fd));
+  remount_pool();  // it is still known
+  fd = SYS(open(in_pool("bad").c_str(), O_RDWR));
+  SYS_ERR(pread(fd, &byte, 1, 3 * page), EIO);
+  SYS(close(fd));
+  unmount_pool();
+  forget_bad();
 }
 
 TEST(pool_freeze) {

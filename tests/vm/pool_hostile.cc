@@ -136,7 +136,8 @@ TEST(hostile_leaf_is_the_root_directory) {
 TEST(hostile_leaf_of_another_file) {
   hostile([](Image& i) {
     // Files are walked in the order of their names' slots: "large" comes before "other".
-    set_both(i, "large", 7, *i.entry(i.inode_called("victim"), Twin::ro, 3) & media_format().pfn_mask);
+    set_both(i, "large", 7,
+             *i.entry(i.inode_called("victim"), Twin::ro, 3) & media_format().pfn_mask);
   });
 }
 TEST(hostile_leaf_is_another_files_table) {
@@ -177,8 +178,10 @@ TEST(hostile_twins_differ) {
   });
 }
 TEST(hostile_half_leaf) {
-  hostile([](Image& i) { *i.entry(i.inode_called("victim"), Twin::ro, 3) = 0; }, Expected::leftover);
-  hostile([](Image& i) { *i.entry(i.inode_called("victim"), Twin::rw, 3) = 0; }, Expected::leftover);
+  hostile([](Image& i) { *i.entry(i.inode_called("victim"), Twin::ro, 3) = 0; },
+          Expected::leftover);
+  hostile([](Image& i) { *i.entry(i.inode_called("victim"), Twin::rw, 3) = 0; },
+          Expected::leftover);
 }
 TEST(hostile_table_is_its_own_child) {
   hostile([](Image& i) {
@@ -200,7 +203,8 @@ TEST(hostile_table_for_both_twins) {
 TEST(hostile_table_outside) {
   for (u64 frame : {0UL, 1UL, 2UL, 3UL})
     hostile([=](Image& i) {
-      *i.entry(i.inode_called("large"), Twin::rw, 0, Level::pmd) = i.entry_for(frame, media_format().table);
+      *i.entry(i.inode_called("large"), Twin::rw, 0, Level::pmd) =
+          i.entry_for(frame, media_format().table);
     });
   hostile([](Image& i) {
     *i.entry(i.inode_called("large"), Twin::rw, 0, Level::pmd) = (16 << 20) | media_format().table;
@@ -221,9 +225,7 @@ TEST(hostile_root_word) {
   hostile([](Image& i) { i.inode_called("victim")->roots[0] |= 64; });
 }
 TEST(hostile_root_of_another_file) {
-  hostile([](Image& i) {
-    i.inode_called("large")->roots[0] = i.inode_called("victim")->roots[0];
-  });
+  hostile([](Image& i) { i.inode_called("large")->roots[0] = i.inode_called("victim")->roots[0]; });
 }
 TEST(hostile_size) {
   for (u64 size : {1UL << 60, ~0UL, (1UL << 47) + 1, 1UL << 63})
@@ -245,7 +247,8 @@ TEST(hostile_attributes) {
     Image::sign(i.inode_called("victim"));
   });
   hostile([](Image& i) {
-    for (Attributes& slot : i.inode_called("victim")->attributes) slot.change.nanoseconds = 1UL << 40;
+    for (Attributes& slot : i.inode_called("victim")->attributes)
+      slot.change.nanoseconds = 1UL << 40;
     Image::sign(i.inode_called("victim"));
   });
   hostile([](Image& i) {
@@ -287,13 +290,15 @@ TEST(hostile_xattrs) {
     payload->data[1] = 255;
     payload->crc = payload_crc(*payload);
   });
-  hostile([](Image& i) { in_frame<Payload>(i, i.inode_called("victim")->xattrs)->bytes = 1UL << 40; });
+  hostile(
+      [](Image& i) { in_frame<Payload>(i, i.inode_called("victim")->xattrs)->bytes = 1UL << 40; });
 }
 TEST(hostile_name_targets) {
   for (Frame frame : {1UL, 2UL, 3UL, 1UL << 40, ~0UL})
     hostile([=](Image& i) { i.name("victim")->target = frame; });
   hostile([](Image& i) { i.name("victim")->target = i.inode_called("d")->names; });
-  hostile([](Image& i) { i.name("victim")->target = i.frame_of(i.inode_called("large")->roots[0]); });
+  hostile(
+      [](Image& i) { i.name("victim")->target = i.frame_of(i.inode_called("large")->roots[0]); });
 }
 TEST(hostile_directory_loops) {
   hostile([](Image& i) { i.name("e", i.name("d")->target)->target = i.name("d")->target; });
@@ -344,14 +349,35 @@ TEST(hostile_log) {
     });
 }
 TEST(hostile_superblock) {
-  hostile([](Image& i) { i.superblock()->frames = 1UL << 40; Image::sign(i.superblock()); });
-  hostile([](Image& i) { i.superblock()->frames = 3; Image::sign(i.superblock()); });
-  hostile([](Image& i) { i.superblock()->version = 99; Image::sign(i.superblock()); });
-  hostile([](Image& i) { i.superblock()->incompat = 1; Image::sign(i.superblock()); });
-  hostile([](Image& i) { i.superblock()->ro_compat = 1; Image::sign(i.superblock()); });
+  hostile([](Image& i) {
+    i.superblock()->frames = 1UL << 40;
+    Image::sign(i.superblock());
+  });
+  hostile([](Image& i) {
+    i.superblock()->frames = 3;
+    Image::sign(i.superblock());
+  });
+  hostile([](Image& i) {
+    i.superblock()->version = 99;
+    Image::sign(i.superblock());
+  });
+  hostile([](Image& i) {
+    i.superblock()->incompat = 1;
+    Image::sign(i.superblock());
+  });
+  hostile([](Image& i) {
+    i.superblock()->ro_compat = 1;
+    Image::sign(i.superblock());
+  });
   for (u64 base : {1UL, ~0UL, 1UL << 62})
-    hostile([=](Image& i) { i.superblock()->base = base; Image::sign(i.superblock()); });
-  hostile([](Image& i) { i.superblock()->base += 1UL << 30; Image::sign(i.superblock()); });
+    hostile([=](Image& i) {
+      i.superblock()->base = base;
+      Image::sign(i.superblock());
+    });
+  hostile([](Image& i) {
+    i.superblock()->base += 1UL << 30;
+    Image::sign(i.superblock());
+  });
   for (u32 phase : {1U, 2U, 3U})
     hostile(
         [=](Image& i) {
@@ -359,8 +385,12 @@ TEST(hostile_superblock) {
           Image::sign(i.superblock());
         },
         Expected::anything);
-  hostile([](Image& i) { i.superblock()->frames = i.frames() / 64; Image::sign(i.superblock()); },
-          Expected::anything);
+  hostile(
+      [](Image& i) {
+        i.superblock()->frames = i.frames() / 64;
+        Image::sign(i.superblock());
+      },
+      Expected::anything);
 }
 // Random words of what the walk reads become random values.
 TEST_LIMIT(hostile_random, 600) {
@@ -373,12 +403,13 @@ TEST_LIMIT(hostile_random, 600) {
           for (int n = 0; n < 30; n++) {
             const Frame frame = 2 + Frame(random()) % 120;
             auto* words = in_frame<u64>(i, frame);
-            const u64 values[] = {0,
-                                  ~0UL,
-                                  u64(random()),
-                                  u64(random()) % i.frames(),
-                                  i.entry_for(u64(random()) % i.frames(), media_format().leaf[n % 2]),
-                                  i.entry_for(u64(random()) % i.frames(), media_format().table)};
+            const u64 values[] = {
+                0,
+                ~0UL,
+                u64(random()),
+                u64(random()) % i.frames(),
+                i.entry_for(u64(random()) % i.frames(), media_format().leaf[n % 2]),
+                i.entry_for(u64(random()) % i.frames(), media_format().table)};
             words[random() % 512] = values[random() % 6];
           }
         },

@@ -34,7 +34,8 @@ class Image {
     memory_ = static_cast<u8*>(at);
   }
   ~Image() {
-    if (msync(memory_, frames_ * frame_bytes, MS_SYNC) != 0 || fsync(fd_) != 0) stop("sync", "image");
+    if (msync(memory_, frames_ * frame_bytes, MS_SYNC) != 0 || fsync(fd_) != 0)
+      stop("sync", "image");
     munmap(memory_, frames_ * frame_bytes);
     close(fd_);
   }
@@ -80,7 +81,9 @@ class Image {
     return found;
   }
   Inode* inode_called(const char* text) { return inode(name(text)->target); }
-  Place place_of(const void* at) { return static_cast<Place>(static_cast<const u8*>(at) - memory_); }
+  Place place_of(const void* at) {
+    return static_cast<Place>(static_cast<const u8*>(at) - memory_);
+  }
 
   Frame frame_of(u64 entry) {
     return ((entry & media_format().pfn_mask) - superblock()->base) / frame_bytes;

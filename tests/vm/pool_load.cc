@@ -22,8 +22,8 @@
 
 namespace {
 
-constexpr int names = 24;           // in each of two directories
-constexpr size_t most_pages = 40;   // of a file
+constexpr int names = 24;               // in each of two directories
+constexpr size_t most_pages = 40;       // of a file
 constexpr unsigned long ahead = 20000;  // steps whose lines may have got lost
 
 [[noreturn]] void stop(const char* what, const std::string& which) {
@@ -76,7 +76,8 @@ std::string text_of(const Names& all) {
 // One step, on the model and, if there is a directory, on its files.
 class Worker {
  public:
-  Worker(std::string dir, uint64_t seed, unsigned worker) : dir_(std::move(dir)), seed_(seed * 100 + worker) {}
+  Worker(std::string dir, uint64_t seed, unsigned worker)
+      : dir_(std::move(dir)), seed_(seed * 100 + worker) {}
 
   void step(unsigned long number, bool really) {
     std::mt19937_64 random(seed_ * 1000003 + number);
@@ -301,7 +302,8 @@ int check(const std::string& dir, uint64_t seed, unsigned worker, unsigned long 
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
-  if (what == "run" && argc == 5) return run(argv[2], strtoul(argv[3], nullptr, 10), unsigned(atoi(argv[4])));
+  if (what == "run" && argc == 5)
+    return run(argv[2], strtoul(argv[3], nullptr, 10), unsigned(atoi(argv[4])));
   if (what == "check" && argc == 6)
     return check(argv[2], strtoul(argv[3], nullptr, 10), unsigned(atoi(argv[4])),
                  strtoul(argv[5], nullptr, 10));

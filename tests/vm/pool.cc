@@ -571,6 +571,33 @@ TEST(pool_memory_error) {
   forget_bad();
 }
 
+// Every allocation of a mount fails in turn (kernel/inject.c), and nothing is left of it.
+TEST(pool_mount_without_memory) {
+  constexpr const char* parameter = "/sys/module/morselfs/parameters/inject";
+  fresh_pool();
+  write_file("f", 1, 8 * page);
+  SYS(setxattr(in_pool("f").c_str(), "user.a", "value", 5, 0));
+  SYS(symlink("f", in_pool("l").c_str()));
+  SYS(mkdir(in_pool("d").c_str(), 0755));
+  write_file("d/g", 2, page);
+  unmount_pool();
+  int failed = 0;
+  for (int n = 1;; n++) {
+    tell(parameter, "any " + std::to_string(n) + " " + std::to_string(getpid()));
+    const bool mounted = mount(device().c_str(), at, "morselfs", 0, "") == 0;
+    const int error = errno;
+    tell(parameter, "off");
+    if (mounted) break;
+    CHECK(error == ENOMEM || error == EINVAL);
+    failed++;
+    CHECK(n < 200);
+  }
+  CHECK(failed > 12);
+  check_file("f", 1, 8 * page);
+  check_file("d/g", 2, page);
+  unmount_pool();
+}
+
 TEST(pool_freeze) {
   fresh_pool();
   write_file("f", 1, 3 * page);

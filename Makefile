@@ -11,6 +11,7 @@ KERNEL ?= 6.12
 PRESET ?= dev
 DURATION ?= 600
 SEED ?= 1
+KILLS ?= 200
 CPUS ?= 2
 PREFIX ?= /usr/local
 
@@ -36,6 +37,13 @@ torture: ## random operations by many processes for a long time (DURATION=600 SE
 	@scripts/build dev
 	@scripts/build-module $(KERNEL)
 	@tests/torture/run --duration $(DURATION) --seed $(SEED) --cpus "$(CPUS)" --kernel $(KERNEL)
+
+.PHONY: crash-vm
+crash-vm: ## kills a machine under a pool, again and again, and looks at what is left (KILLS=200 SEED=1 KERNEL=6.12)
+	@scripts/install-packages build vm
+	@scripts/build dev
+	@scripts/build-module $(KERNEL)
+	@tests/vm/pool-crash --kernel $(KERNEL) --kills $(KILLS) --seed $(SEED)
 
 .PHONY: vm
 vm: ## a shell in a VM with morselfs mounted on /mnt/m (KERNEL=6.1 or 6.12)

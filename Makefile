@@ -12,6 +12,7 @@ PRESET ?= dev
 DURATION ?= 600
 SEED ?= 1
 CPUS ?= 2
+SECONDS ?= 60
 PREFIX ?= /usr/local
 
 .PHONY: help
@@ -36,6 +37,11 @@ torture: ## random operations by many processes for a long time (DURATION=600 SE
 	@scripts/build dev
 	@scripts/build-module $(KERNEL)
 	@tests/torture/run --duration $(DURATION) --seed $(SEED) --cpus "$(CPUS)" --kernel $(KERNEL)
+
+.PHONY: fuzz
+fuzz: ## hostile media: what is mounted, checked and repaired, with libFuzzer (SECONDS=60)
+	@scripts/install-packages build lint
+	@tests/pool/fuzz $(SECONDS)
 
 .PHONY: vm
 vm: ## a shell in a VM with morselfs mounted on /mnt/m (KERNEL=6.1 or 6.12)

@@ -277,14 +277,21 @@ struct Mount {
   };
 };
 
+/// A copy to try things with, one at a time.
+Memory& scratch(const Memory& of) {
+  static Memory media(frames);
+  media = of;
+  return media;
+}
+
 void look(const Memory& changed) {
-  Memory media = changed;
+  Memory& media = scratch(changed);
   (void)Mount(media, Mending::none, 0);
   if (!(media == changed)) die("a look has written", 0);
 }
 
 void mend(const Memory& changed, Phys move) {
-  Memory media = changed;
+  Memory& media = scratch(changed);
   const Mount first(media, Mending::leftovers, move);
   const Mount second(media, Mending::leftovers, 0);
   if (first.status.ok() && !first.seen.damaged() && !Mount(media, Mending::none, 0).is_clean())
@@ -294,7 +301,7 @@ void mend(const Memory& changed, Phys move) {
 }
 
 void repair(const Memory& changed, Phys move) {
-  Memory media = changed;
+  Memory& media = scratch(changed);
   unsigned whole = 0;
   if (!read_superblock(media, whole).ok()) return;
   const Mount first(media, Mending::damage, move);
@@ -317,7 +324,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const morsel::core::Phys move = input.take<uint8_t>() % 4 == 0 ? 0x5000 : 0;
   const auto power = input.take<uint8_t>();  // 0: it lasts
-  Memory media = original().pool.media;
+  static Memory media(frames);
+  media = original().pool.media;
   for (int changes = 0; changes < 16 && !input.empty(); changes++) change(media, input);
   if (power != 0) {
     media.cut_after(power);

@@ -31,7 +31,12 @@ class Memory {
   Memory(const Memory& other) : frames_(other.frames_), bytes_(allocate(other.frames_)) {
     std::memcpy(bytes_.get(), other.bytes_.get(), size());
   }
-  Memory& operator=(const Memory&) = delete;
+  Memory& operator=(const Memory& other) {
+    if (this == &other) return *this;
+    if (frames_ != other.frames_) die("a medium of another size", other.frames_);
+    std::memcpy(bytes_.get(), other.bytes_.get(), size());
+    return *this;
+  }
 
   bool operator==(const Memory& other) const {
     return frames_ == other.frames_ && std::memcmp(bytes_.get(), other.bytes_.get(), size()) == 0;

@@ -12,8 +12,9 @@
 
 namespace morsel::pool {
 
-using namespace core::pool;  // NOLINT(google-build-using-namespace): the tools are all about it
+using namespace core::pool;  // what the tools are about
 using core::Site;
+using core::u64;
 
 /// look: what is written goes to a copy in memory, page by page; the medium stays as it is.
 enum class Access { look, change };

@@ -66,14 +66,12 @@ const Case cases[] = {
     {"LeafInTheReadOnlyTwinOnly", Kind::half_leaf,
      [](World& w) { *w.pool.entry(w.has.file, 2, Twin::rw) = 0; },
      [](World& w) { EXPECT_EQ(w.pool.page(w.has.file, 2), 0u); }},
-    {"TableInOneTwinOnly", Kind::half_leaf,
-     [](World& w) { *w.tall_root_entry(1, Twin::ro) = 0; },
+    {"TableInOneTwinOnly", Kind::half_leaf, [](World& w) { *w.tall_root_entry(1, Twin::ro) = 0; },
      [](World& w) {
        EXPECT_EQ(w.pool.read(w.has.tall, 700), -1);
        EXPECT_EQ(w.pool.read(w.has.tall, 0), 10);
      }},
-    {"RootInOneTwinOnly", Kind::half_leaf,
-     [](World& w) { w.pool.inode(w.has.file)->roots[1] = 0; },
+    {"RootInOneTwinOnly", Kind::half_leaf, [](World& w) { w.pool.inode(w.has.file)->roots[1] = 0; },
      [](World& w) {
        EXPECT_EQ(w.pool.inode(w.has.file)->roots[0], 0u);
        EXPECT_EQ(w.pool.read(w.has.file, 0), -1);
@@ -102,7 +100,8 @@ const Case cases[] = {
      },
      [](World& w) {
        EXPECT_EQ(w.pool.read(w.has.file, 1), 2);
-       EXPECT_EQ(*w.pool.entry(w.has.file, 1, Twin::ro), leaf(w, w.pool.page(w.has.file, 1), Twin::ro));
+       EXPECT_EQ(*w.pool.entry(w.has.file, 1, Twin::ro),
+                 leaf(w, w.pool.page(w.has.file, 1), Twin::ro));
      }},
 
     // Roots and entries.
@@ -116,8 +115,7 @@ const Case cases[] = {
      [](World& w) { w.pool.inode(w.has.file)->roots[0] = w.pool.sb.base | 1; }},
     {"RootWithoutALevel", Kind::bad_root,
      [](World& w) { w.pool.inode(w.has.file)->roots[1] &= ~root_level_mask; }},
-    {"RootOfNoLevel", Kind::bad_root,
-     [](World& w) { w.pool.inode(w.has.file)->roots[1] |= 5; }},
+    {"RootOfNoLevel", Kind::bad_root, [](World& w) { w.pool.inode(w.has.file)->roots[1] |= 5; }},
     {"RelativeRootInASettledPool", Kind::bad_root,
      [](World& w) { w.pool.inode(w.has.file)->roots[1] |= root_relative; }},
     {"EntryBeyondThePool", Kind::bad_entry,
@@ -128,7 +126,9 @@ const Case cases[] = {
     {"EntryToTheRootDirectory", Kind::bad_entry,
      [](World& w) { *w.pool.entry(w.has.file, 2, Twin::rw) = leaf(w, root, Twin::rw); }},
     {"EntryBelowThePool", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 2, Twin::rw) = frame_bytes | media_format().leaf[0]; }},
+     [](World& w) {
+       *w.pool.entry(w.has.file, 2, Twin::rw) = frame_bytes | media_format().leaf[0];
+     }},
     {"EntryForTheKernel", Kind::bad_entry,
      [](World& w) { *w.pool.entry(w.has.file, 0, Twin::rw) &= ~4UL; }},
     {"EntryOfAnotherCaching", Kind::bad_entry,
@@ -229,7 +229,9 @@ const Case cases[] = {
     {"ModeWithAType", Kind::bad_attributes,
      [](World& w) { w.set_attributes(w.has.fifo, [](auto& a) { a.mode = 0100644; }); }},
     {"TimeThatIsNone", Kind::bad_attributes,
-     [](World& w) { w.set_attributes(w.has.fifo, [](auto& a) { a.change.nanoseconds = 1000000000; }); }},
+     [](World& w) {
+       w.set_attributes(w.has.fifo, [](auto& a) { a.change.nanoseconds = 1000000000; });
+     }},
     {"SealedTwice", Kind::bad_attributes,
      [](World& w) { w.set_attributes(w.has.empty, [](auto& a) { a.sealed = 2; }); }},
     {"NamesOfAFile", Kind::bad_word,
@@ -244,13 +246,11 @@ const Case cases[] = {
        EXPECT_EQ(w.pool.read(w.has.file, 4), 5);
        EXPECT_EQ(w.pool.look_up(w.has.folder, "deep"), w.has.deep);
      }},
-    {"LinkOfAFile", Kind::bad_word,
-     [](World& w) { w.pool.inode(w.has.empty)->link = w.unused(); }},
+    {"LinkOfAFile", Kind::bad_word, [](World& w) { w.pool.inode(w.has.empty)->link = w.unused(); }},
     {"TargetThatIsNotWhole", Kind::bad_link,
      [](World& w) { in_frame<u8>(w.pool.media, w.pool.inode(w.has.link)->link)[1] ^= 1; },
      [](World& w) { EXPECT_EQ(w.pool.look_up(w.has.folder, "link"), 0u); }},
-    {"NoTarget", Kind::bad_link,
-     [](World& w) { w.pool.inode(w.has.link)->link = 0; },
+    {"NoTarget", Kind::bad_link, [](World& w) { w.pool.inode(w.has.link)->link = 0; },
      [](World& w) { EXPECT_EQ(w.pool.look_up(w.has.folder, "link"), 0u); }},
     {"TargetOfAnotherLink", Kind::bad_link,
      [](World& w) {
@@ -258,8 +258,8 @@ const Case cases[] = {
        w.pool.inode(second)->link = w.pool.inode(w.has.link)->link;
      },
      [](World& w) {
-       EXPECT_EQ((w.pool.look_up(w.has.folder, "link") == 0) + (w.pool.look_up(root, "second") == 0),
-                 1);
+       EXPECT_EQ(
+           (w.pool.look_up(w.has.folder, "link") == 0) + (w.pool.look_up(root, "second") == 0), 1);
      }},
     {"LinkWithTwoNamesAndNoTarget", Kind::bad_link,
      [](World& w) {
@@ -325,9 +325,10 @@ const Case cases[] = {
     {"TwoNamesThatAreTheSame", Kind::name_twice,
      [](World& w) {
        const char text[] = "file";
-       publish_name(w.pool.media,
-                    must(prepare_name(w.pool.media, w.pool.frames(), w.pool.directory(root), text, 4)),
-                    w.has.empty);
+       publish_name(
+           w.pool.media,
+           must(prepare_name(w.pool.media, w.pool.frames(), w.pool.directory(root), text, 4)),
+           w.has.empty);
      },
      [](World& w) { EXPECT_EQ(w.pool.look_up(root, "file"), w.has.file); }},
     {"TwoDirectoriesWithTheSameName", Kind::name_twice,

@@ -5,6 +5,7 @@
 // sound leads nowhere else, and after a repair a second look finds nothing.
 //
 // The input is a list of changes, so that a fuzzer need not guess checksums.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -30,7 +31,8 @@ struct Original {
     for (const auto& [frame, object] : pool.seen.objects) inode(frame);
     for (Frame frame = first_free_frame; frame < frames; frame++) {
       if (in_frame<NamesFrame>(pool.media, frame)->magic == names_magic) names(frame);
-      if (in_frame<Payload>(pool.media, frame)->magic == payload_magic) words(frame * frame_bytes, 64);
+      if (in_frame<Payload>(pool.media, frame)->magic == payload_magic)
+        words(frame * frame_bytes, 64);
     }
     for (const Frame file : {has.file, has.tall, has.sparse, has.inner})
       for (const u64 root : pool.inode(file)->roots) table(root, root & root_level_mask);
@@ -92,6 +94,7 @@ void seal(Memory& media, Place place) {
   if (frame == log_frame) {
     LogRecord* record = in_frame<LogRecord>(media, frame) + offset / sizeof(LogRecord);
     record->magic = log_magic;
+    record->count %= log_changes + 2;
     record->crc = crc_of(*record);
     return;
   }
@@ -122,7 +125,7 @@ void change(Memory& media, Input& input) {
   const u64 value = input.take<u64>();
   u64* word = at_place<u64>(media, place);
   const Phys base = original().pool.sb.base;
-  switch (how % 8) {
+  switch (how % 10) {
     case 0:
       *word = value;
       break;
@@ -148,6 +151,16 @@ void change(Memory& media, Input& input) {
       reinterpret_cast<u8*>(word)[value % 8] = static_cast<u8>(value >> 8);
       break;
     case 7:
+      *word = places[value % places.size()];
+      break;
+    case 8: {  // a name for example, with what it leads to or without
+      const Place from = places[value % places.size()];
+      const u64 end = std::max(place % frame_bytes, from % frame_bytes) + sizeof(Name);
+      if (end <= frame_bytes)
+        std::memmove(word, at_place<u64>(media, from), sizeof(Name) - from % 16);
+      break;
+    }
+    case 9:
       std::memmove(media.at(place / frame_bytes), media.at(value % frames), frame_bytes);
       break;
   }

@@ -59,7 +59,8 @@ TEST_F(InodeTest, AllTypesAreKnownAndNoOther) {
   unsigned known = 0;
   for (u32 type = 0; type < 0200000; type += 010000) known += is_type(type);
   EXPECT_EQ(known, 7u);
-  for (const u32 type : {type_fifo, type_char, type_directory, type_block, type_regular, type_socket})
+  for (const u32 type :
+       {type_fifo, type_char, type_directory, type_block, type_regular, type_socket})
     pool.create(root, std::to_string(type), type);
   pool.symlink(root, "link", "target");
   ASSERT_TRUE(pool.mount().ok());
@@ -134,11 +135,13 @@ TEST_F(InodeTest, ListsOfExtendedAttributesAreReadBack) {
 }
 
 TEST_F(InodeTest, PagesAreInBothTwinsAfterTheNextMount) {
-  for (const Index index : {0UL, 1UL, 511UL, 512UL, 3 * 512UL + 7, 512 * 512UL, 512 * 512 * 512UL + 5})
+  for (const Index index :
+       {0UL, 1UL, 511UL, 512UL, 3 * 512UL + 7, 512 * 512UL, 512 * 512 * 512UL + 5})
     pool.write(file, index, u8(index % 251));
   ASSERT_TRUE(pool.mount().ok());
   EXPECT_TRUE(pool.seen.findings.empty());
-  for (const Index index : {0UL, 1UL, 511UL, 512UL, 3 * 512UL + 7, 512 * 512UL, 512 * 512 * 512UL + 5}) {
+  for (const Index index :
+       {0UL, 1UL, 511UL, 512UL, 3 * 512UL + 7, 512 * 512UL, 512 * 512 * 512UL + 5}) {
     EXPECT_EQ(pool.read(file, index), int(index % 251));
     EXPECT_EQ(pool.page(file, index, Twin::rw), pool.page(file, index, Twin::ro));
   }

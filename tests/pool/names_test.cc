@@ -126,8 +126,7 @@ TEST_F(NamesTest, TooLongOrEmptyIsRefused) {
 }
 
 TEST_F(NamesTest, WithoutAFreeFrameNothingChanges) {
-  for (unsigned i = 0; i < names_per_frame; i++)
-    pool.create(root, std::to_string(i), type_fifo);
+  for (unsigned i = 0; i < names_per_frame; i++) pool.create(root, std::to_string(i), type_fifo);
   while (pool.frames().get().ok()) {
   }
   const Memory before = pool.media;

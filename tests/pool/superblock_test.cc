@@ -133,8 +133,7 @@ TEST_F(SuperblockTest, APoolMayBeSmallerThanItsMedium) {
   Seen seen(64);
   Superblock sb = read().value();
   Recovery done{};
-  EXPECT_EQ(recover(pool.media, seen, sb, sb.base, Mending::none, done).error(),
-            Error::unsupported)
+  EXPECT_EQ(recover(pool.media, seen, sb, sb.base, Mending::none, done).error(), Error::unsupported)
       << "whoever mounts it says how many frames there are";
 }
 

@@ -378,7 +378,7 @@ class Fsck(Sample):
         self.write_word(self.root_table("/file", 1) + 16, 0)
         before = self.content()
         text = self.fsck("-n")
-        self.assertIn("1 leftovers of a power cut", text)
+        self.assertIn("leftovers of a power cut: 1", text)
         self.assertIn("the next mount puts them in order", text)
         self.assertIn("/file: ", self.fsck("-v"))
         self.assertEqual(self.content(), before)
@@ -392,16 +392,33 @@ class Fsck(Sample):
 
     def test_after_a_power_cut(self):
         """Not cleanly unmounted: -a looks at all of it."""
-        newer = max((0, 1), key=lambda i: struct.unpack("<Q", self.read(i * FRAME + 40))[0])
-        superblock = bytearray(self.read(newer * FRAME, 256))
-        struct.pack_into("<I", superblock, 116, 0)
-        self.seal(superblock, 12)
-        self.write(newer * FRAME, superblock)
+        self.change_superblock("<I", 116, 0)
         self.write_word(self.root_table("/file", 1) + 16, 0)
         self.assertFalse(self.dump_json()["superblock"]["clean"])
         self.assertIn("put right", self.fsck("-p", status=1))
         self.assertTrue(self.dump_json()["superblock"]["clean"])
         self.assertIn("clean", self.fsck("-p"))
+
+    def test_unknown_features(self):
+        self.change_superblock("<Q", 24, 1)
+        self.fsck("-n")
+        self.dump()
+        before = self.content()
+        for option in ("-a", "-y"):
+            self.fsck(option, status=8)
+            self.assertIn("must not write", self.errors)
+        self.assertEqual(self.content(), before)
+        self.change_superblock("<Q", 32, 1)
+        self.fsck("-n", status=8)
+        self.assertIn("does not know", self.errors)
+        self.dump(status=1)
+
+    def change_superblock(self, form, place, value):
+        newer = max((0, 1), key=lambda i: struct.unpack("<Q", self.read(i * FRAME + 40))[0])
+        superblock = bytearray(self.read(newer * FRAME, 256))
+        struct.pack_into(form, superblock, place, value)
+        self.seal(superblock, 12)
+        self.write(newer * FRAME, superblock)
 
     def test_either_copy_of_the_superblock(self):
         good = self.content()
@@ -449,7 +466,7 @@ class Fsck(Sample):
         before = self.content()
         self.assertIn("the next mount makes them", self.fsck("-n"))
         self.assertEqual(self.content(), before)
-        self.assertIn("1 changes of names", self.fsck("-a", status=1))
+        self.assertIn("the log has in full: 1", self.fsck("-a", status=1))
         self.dump("/file", status=1)
         self.assertEqual(self.dump_json()["log_records"], 0)
         # One that changes what is no name.

@@ -18,8 +18,9 @@ std::string obstacle_of(const std::string& device) {
   int dax = -1;
   std::ifstream(sysfs + "/queue/dax") >> dax;
   if (dax == 0)
-    return device + " is no DAX device (queue/dax in sysfs is 0); a pool is mounted from an fsdax "
-                    "namespace, which `ndctl create-namespace --mode=fsdax` makes";
+    return device +
+           " is no DAX device (queue/dax in sysfs is 0); a pool is mounted from an fsdax "
+           "namespace, which `ndctl create-namespace --mode=fsdax` makes";
   return {};
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // dump.morselfs: what lies in a pool, down to the frames.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "superblock_text.h"
@@ -61,14 +64,22 @@ std::string when(const Time& time) {
 
 const char* type_name(u32 type) {
   switch (type) {
-    case type_fifo: return "FIFO";
-    case type_char: return "character device";
-    case type_directory: return "directory";
-    case type_block: return "block device";
-    case type_regular: return "file";
-    case type_link: return "symbolic link";
-    case type_socket: return "socket";
-    default: return "unknown";
+    case type_fifo:
+      return "FIFO";
+    case type_char:
+      return "character device";
+    case type_directory:
+      return "directory";
+    case type_block:
+      return "block device";
+    case type_regular:
+      return "file";
+    case type_link:
+      return "symbolic link";
+    case type_socket:
+      return "socket";
+    default:
+      return "unknown";
   }
 }
 
@@ -128,12 +139,10 @@ class Dump {
     const u64 free = sb_.frames - walker_.claimed();
     const u64 metadata = walker_.claimed() - counts.data;
     document_["superblock"] = {
-        {"version", sb_.version},        {"label", label_of(sb_)},
-        {"uuid", uuid_text(sb_.uuid)},   {"generation", sb_.generation},
-        {"base", sb_.base},              {"frames", sb_.frames},
-        {"phase", phase_name(sb_.phase)}, {"clean", sb_.clean != 0},
-        {"compat", sb_.compat},          {"ro_compat", sb_.ro_compat},
-        {"incompat", sb_.incompat}};
+        {"version", sb_.version},         {"label", label_of(sb_)},  {"uuid", uuid_text(sb_.uuid)},
+        {"generation", sb_.generation},   {"base", sb_.base},        {"frames", sb_.frames},
+        {"phase", phase_name(sb_.phase)}, {"clean", sb_.clean != 0}, {"compat", sb_.compat},
+        {"ro_compat", sb_.ro_compat},     {"incompat", sb_.incompat}};
     document_["inodes"] = {{"files", counts.files},
                            {"directories", counts.directories},
                            {"links", counts.links},
@@ -259,13 +268,13 @@ class Dump {
                                {"modification", time_json(is.modification)},
                                {"change", time_json(is.change)}};
     row("size", tool::size_text(is.size) + " (" + std::to_string(is.size) + ")");
-    row("rights", octal(is.mode) + ", user " + std::to_string(is.uid) + ", group " +
-                      std::to_string(is.gid));
+    row("rights",
+        octal(is.mode) + ", user " + std::to_string(is.uid) + ", group " + std::to_string(is.gid));
     row("flags", hexadecimal(is.flags) + (is.sealed != 0 ? ", sealed" : ""));
     row("access", when(is.access));
     row("modification", when(is.modification));
     row("change", when(is.change));
-    row("written", std::to_string(is.sequence) + " times, copy " + std::to_string(slot.value()));
+    row("sequence", std::to_string(is.sequence) + ", copy " + std::to_string(slot.value()));
   }
 
   void show_xattrs(const Inode& inode) {
@@ -276,13 +285,14 @@ class Dump {
       return;
     }
     const Payload& payload = *static_cast<const Payload*>(image_.at(inode.xattrs));
-    const bool whole = each_xattr(
-        payload.data, payload.bytes, [&](const u8* name, u64 name_bytes, const u8* value, u64 bytes) {
-          const std::string key = bytes_text(name, name_bytes), text = bytes_text(value, bytes);
-          document_["xattrs"][key] = text;
-          row(tool::printable(key), "\"" + tool::printable(text) + "\"");
-          return true;
-        });
+    const bool whole = each_xattr(payload.data, payload.bytes,
+                                  [&](const u8* name, u64 name_bytes, const u8* value, u64 bytes) {
+                                    const std::string key = bytes_text(name, name_bytes),
+                                                      text = bytes_text(value, bytes);
+                                    document_["xattrs"][key] = text;
+                                    row(tool::printable(key), "\"" + tool::printable(text) + "\"");
+                                    return true;
+                                  });
     if (!whole) row("extended attributes", "DAMAGED");
   }
 
@@ -350,9 +360,13 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : usage;
   }
-  const Status done = dump(options);
-  if (done) return 0;
-  std::fprintf(stderr, "dump.morselfs: %s\n", tool::printable(done.error().text).c_str());
+  try {
+    const Status done = dump(options);
+    if (done) return 0;
+    std::fprintf(stderr, "dump.morselfs: %s\n", tool::printable(done.error().text).c_str());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dump.morselfs: %s\n", error.what());
+  }
   return failed;
 }
 

@@ -17,9 +17,12 @@ std::string hexadecimal(u64 value) {
 
 const char* word_for(Outcome outcome) {
   switch (outcome) {
-    case Outcome::left: return "left";
-    case Outcome::mended: return "mended";
-    case Outcome::repaired: return "repaired";
+    case Outcome::left:
+      return "left";
+    case Outcome::mended:
+      return "mended";
+    case Outcome::repaired:
+      return "repaired";
   }
   return "";
 }
@@ -109,12 +112,9 @@ std::string line_for(const Found& found, const PoolWalker& walker, Outcome outco
 
 nlohmann::json to_json(const Found& found, const PoolWalker& walker, Outcome outcome) {
   const Finding& finding = found.finding;
-  nlohmann::json json{{"kind", words_for(found).id},
-                      {"damage", is_damage(finding.kind)},
-                      {"what", words_for(found).what},
-                      {"inode", finding.inode},
-                      {"place", finding.place},
-                      {"value", finding.value},
+  nlohmann::json json{{"kind", words_for(found).id},   {"damage", is_damage(finding.kind)},
+                      {"what", words_for(found).what}, {"inode", finding.inode},
+                      {"place", finding.place},        {"value", finding.value},
                       {"outcome", word_for(outcome)}};
   const std::string path = subject(found, walker);
   if (path.starts_with('/')) json["path"] = path;

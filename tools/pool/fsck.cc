@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "findings.h"
@@ -22,7 +23,8 @@ A power cut leaves no damage, only leftovers: pages that were about to come or g
 them in order by itself, and checks all of the pool; so fsck.morselfs is needed only after a mount
 has found damage.)";
 
-constexpr const char* footer = R"(A repair never makes anything up: what is damaged is cleared, and what was behind it is lost. -n
+constexpr const char* footer =
+    R"(A repair never makes anything up: what is damaged is cleared, and what was behind it is lost. -n
 shows beforehand what that would be.
 
 Exit status, as fsck(8) has it; the numbers add up:
@@ -53,7 +55,7 @@ class Fsck {
   explicit Fsck(const Options& options) : options_(options) {}
 
   int run() {
-    const Status done = check();
+    const Status done = guarded_check();
     if (!done) {
       status_ |= operational;
       document_["error"] = done.error().text;
@@ -72,6 +74,14 @@ class Fsck {
   }
 
  private:
+  Status guarded_check() {
+    try {
+      return check();
+    } catch (const std::exception& error) {  // memory, most of all
+      return Error{-ENOMEM, std::string("the check did not come to its end: ") + error.what()};
+    }
+  }
+
   Status check() {
     auto image = Image::open(options_.path, options_.writes() ? Access::change : Access::look);
     if (!image) return image.error();
@@ -82,6 +92,11 @@ class Fsck {
       return read.error();
     }
     Superblock sb = *read;
+    if (options_.writes() && sb.ro_compat != 0)
+      return Error{-ENOTSUP, options_.path +
+                                 " has features that this program does not know and must "
+                                 "not write with; use the fsck.morselfs that came with "
+                                 "the module"};
     document_["label"] = label_of(sb);
     document_["clean"] = sb.clean != 0;
     if (options_.automatic && !options_.force && is_orderly(*image, sb, whole)) {
@@ -103,14 +118,14 @@ class Fsck {
     PoolWalker walker(image);
     Recovery done{};
     const u64 records = Log::pending(image);
-    const core::Status status =
-        recover(image, walker, sb, sb.base, options_.mending(), done);
+    const core::Status status = recover(image, walker, sb, sb.base, options_.mending(), done);
     if (!status.ok() && status.error() != core::Error::damaged)
       return Error{-EIO, "the check of " + image.path() + " did not come to its end"};
     report(walker, done, records);
     // Whatever stopped it was told, but for the log.
     if (!status.ok() && !any_damage(walker)) {
-      print("the log holds a record that changes what is no name; left as it is, and so is the rest");
+      print(
+          "the log holds a record that changes what is no name; left as it is, and so is the rest");
       document_["log_damaged"] = true;
       status_ |= damage_left;
     }
@@ -121,9 +136,9 @@ class Fsck {
     }
     // And in repairs there is one thing that is not told: such a record is dropped.
     if (options_.mending() == Mending::damage && done.replayed < records) {
-      print("the log holds " + std::to_string(records - done.replayed) +
-           " records that change what is no name; " +
-           (options_.writes() ? "dropped" : "a repair would drop them"));
+      print("records of the log that change what is no name: " +
+            std::to_string(records - done.replayed) + "; " +
+            (options_.writes() ? "dropped" : "a repair would drop them"));
       document_["log_damaged"] = true;
       status_ |= options_.writes() ? mended : damage_left;
     }
@@ -135,14 +150,14 @@ class Fsck {
     document_["log_records"] = records;
     document_["findings"] = nlohmann::json::array();
     if (done.replayed != 0) {
-      print(std::to_string(done.replayed) + " changes of names that the log has in full; " +
-           (options_.writes() ? "made" : "the next mount makes them"));
+      print("changes of names that the log has in full: " + std::to_string(done.replayed) + "; " +
+            (options_.writes() ? "made" : "the next mount makes them"));
       if (options_.writes()) status_ |= mended;
     }
     if (done.moved && options_.writes()) status_ |= mended;
     if (done.moved)
       print(std::string("the pool was moving to another base; ") +
-           (options_.writes() ? "done" : "the next mount goes on with it"));
+            (options_.writes() ? "done" : "the next mount goes on with it"));
     u64 leftovers = 0;
     for (const Found& found : walker.findings()) {
       const bool damage = is_damage(found.finding.kind);
@@ -157,8 +172,8 @@ class Fsck {
         print(line_for(found, walker, outcome, !options_.writes()));
     }
     if (leftovers != 0)
-      print(std::to_string(leftovers) + " leftovers of a power cut (-v shows them); " +
-           (options_.writes() ? "put in order" : "the next mount puts them in order"));
+      print("leftovers of a power cut: " + std::to_string(leftovers) + " (-v shows them); " +
+            (options_.writes() ? "put in order" : "the next mount puts them in order"));
   }
 
   static bool any_damage(const PoolWalker& walker) {
@@ -172,7 +187,7 @@ class Fsck {
     document_["superblock_copies"] = whole;
     if (whole < 2)
       print(std::string("one of the two copies of the superblock is not whole; ") +
-           (options_.writes() ? "written anew" : "the next mount writes it anew"));
+            (options_.writes() ? "written anew" : "the next mount writes it anew"));
     const bool in_order = (status_ & damage_left) == 0;
     if (!options_.writes() || (whole == 2 && (sb.clean != 0 || !in_order))) return;
     if (whole < 2) status_ |= mended;
@@ -190,8 +205,9 @@ class Fsck {
     for (const Found& found : walker.findings())
       print(line_for(found, walker, Outcome::left, false));
     status_ |= damage_left;
-    return Error{-EIO, "the repair left damage behind: a bug in fsck.morselfs; please report it with "
-                       "the lines above"};
+    return Error{-EIO,
+                 "the repair left damage behind: a bug in fsck.morselfs; please report it with "
+                 "the lines above"};
   }
 
   void summarize(const PoolWalker& walker, const Image& image) {

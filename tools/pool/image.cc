@@ -48,8 +48,9 @@ Result<Image> Image::open(const std::string& path, Access access) {
   if (S_ISDIR(st.st_mode))
     return Error{-EISDIR, path + " is a directory; name the device or image file of the pool"};
   if (S_ISCHR(st.st_mode))
-    return Error{-ENODEV, path + " is a character device; a pool lies on an fsdax device, which "
-                                 "`ndctl create-namespace --mode=fsdax` makes of a namespace"};
+    return Error{-ENODEV, path +
+                              " is a character device; a pool lies on an fsdax device, which "
+                              "`ndctl create-namespace --mode=fsdax` makes of a namespace"};
   if (!image.is_device_ && !S_ISREG(st.st_mode))
     return Error{-EINVAL, path + " is neither a block device nor a file"};
   const int flags = (access == Access::change ? O_RDWR : O_RDONLY) | O_CLOEXEC;
@@ -67,7 +68,8 @@ Result<Image> Image::open(const std::string& path, Access access) {
 Status Image::take(Access access) {
   struct stat st {};
   if (is_device_) {
-    if (::ioctl(fd_, BLKGETSIZE64, &bytes_) != 0) return system_error("can't tell the size of " + path_);
+    if (::ioctl(fd_, BLKGETSIZE64, &bytes_) != 0)
+      return system_error("can't tell the size of " + path_);
   } else {
     const int how = (access == Access::change ? LOCK_EX : LOCK_SH) | LOCK_NB;
     if (::flock(fd_, how) != 0) {
@@ -80,7 +82,8 @@ Status Image::take(Access access) {
   }
   frames_ = std::min<u64>(bytes_ / frame_bytes, most_frames);
   if (frames_ < least_frames)
-    return Error{-ENOSPC, path_ + " has " + std::to_string(bytes_) + " bytes; a pool needs at least " +
+    return Error{-ENOSPC, path_ + " has " + std::to_string(bytes_) +
+                              " bytes; a pool needs at least " +
                               tool::size_text(least_frames * frame_bytes)};
   writes_ = access == Access::change;
   // Without a reservation: hardly any page of a private mapping is ever written.

@@ -57,8 +57,7 @@ Status make_file(const Options& options) {
   if (::stat(options.path.c_str(), &st) == 0) {
     if (!S_ISREG(st.st_mode))
       return Error{-EINVAL, options.path + " is no file; -s is for image files only"};
-    if (!options.force)
-      return Error{-EEXIST, options.path + " is there already; -f overwrites it"};
+    if (!options.force) return Error{-EEXIST, options.path + " is there already; -f overwrites it"};
   }
   const int fd = ::open(options.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return system_error("can't make " + options.path);
@@ -92,8 +91,8 @@ Status make(const Options& options) {
   if (options.uuid == "random")
     make_uuid(sb.uuid);
   else if (!parse_uuid(options.uuid, sb.uuid))
-    return Error{-EINVAL, "'" + options.uuid +
-                              "' is no UUID; say 'random', or one as uuidgen prints it"};
+    return Error{-EINVAL,
+                 "'" + options.uuid + "' is no UUID; say 'random', or one as uuidgen prints it"};
   if (!options.size.empty())
     if (const Status made = make_file(options); !made) return made.error();
   auto image = Image::open(options.path, Access::change);
@@ -111,8 +110,7 @@ Status make(const Options& options) {
 
   sb.base = options.base;
   sb.frames = image->frames();
-  if (sb.base % frame_bytes != 0 ||
-      sb.base > media_format().pfn_mask - sb.frames * frame_bytes)
+  if (sb.base % frame_bytes != 0 || sb.base > media_format().pfn_mask - sb.frames * frame_bytes)
     return Error{-EINVAL, "--base is no address of a frame that memory can have"};
   NewInode root{};
   root.attributes.mode = 0755;

@@ -104,10 +104,17 @@ Counts PoolWalker::counts() const {
     const Inode* inode = static_cast<const Inode*>(image_.at(frame));
     counts.xattr_frames += inode->xattrs != 0;
     switch (type) {
-      case type_regular: counts.files++; break;
-      case type_directory: counts.directories++; break;
-      case type_link: counts.links++, counts.link_frames += inode->link != 0; break;
-      default: counts.others++;
+      case type_regular:
+        counts.files++;
+        break;
+      case type_directory:
+        counts.directories++;
+        break;
+      case type_link:
+        counts.links++, counts.link_frames += inode->link != 0;
+        break;
+      default:
+        counts.others++;
     }
   };
   count(root_inode_frame, type_directory);

@@ -13,6 +13,7 @@ DURATION ?= 600
 SEED ?= 1
 KILLS ?= 200
 CPUS ?= 2
+SECONDS ?= 60
 PREFIX ?= /usr/local
 
 .PHONY: help
@@ -44,6 +45,11 @@ crash-vm: ## kills a machine under a pool, again and again, and looks at what is
 	@scripts/build dev
 	@scripts/build-module $(KERNEL)
 	@tests/vm/pool-crash --kernel $(KERNEL) --kills $(KILLS) --seed $(SEED)
+
+.PHONY: fuzz
+fuzz: ## hostile media: what is mounted, checked and repaired, with libFuzzer (SECONDS=60)
+	@scripts/install-packages build lint
+	@tests/pool/fuzz $(SECONDS)
 
 .PHONY: vm
 vm: ## a shell in a VM with morselfs mounted on /mnt/m (KERNEL=6.1 or 6.12)

@@ -12,6 +12,7 @@ PRESET ?= dev
 DURATION ?= 600
 SEED ?= 1
 CPUS ?= 2
+STATES ?= 1000000
 PREFIX ?= /usr/local
 
 .PHONY: help
@@ -36,6 +37,19 @@ torture: ## random operations by many processes for a long time (DURATION=600 SE
 	@scripts/build dev
 	@scripts/build-module $(KERNEL)
 	@tests/torture/run --duration $(DURATION) --seed $(SEED) --cpus "$(CPUS)" --kernel $(KERNEL)
+
+.PHONY: crash
+crash: ## power cuts everywhere in the code of pools, until so many images were tried (STATES=1000000 SEED=1)
+	@scripts/install-packages build
+	@scripts/build release
+	@build/release/sim/morsel-sim --states $(STATES) --seed $(SEED)
+
+.PHONY: crash-proof
+crash-proof: ## each flush and fence switched off, planted bugs: the simulator must notice (minutes)
+	@scripts/install-packages build
+	@scripts/build release
+	@build/release/sim/morsel-sim --prove
+	@sim/prove-mutants
 
 .PHONY: vm
 vm: ## a shell in a VM with morselfs mounted on /mnt/m (KERNEL=6.1 or 6.12)

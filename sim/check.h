@@ -16,7 +16,7 @@ struct Expectation {
   bool nothing = false;    ///< or no pool at all
   bool repairing = false;  ///< a damaged pool; what it holds is of no interest
   std::vector<Phys> bases;
-  /// A page of a file that another CPU is filling.
+  /// A page of a file that another CPU is writing.
   struct Loose {
     size_t thing;
     Index index;
@@ -33,23 +33,40 @@ struct Verdict {
 inline const char* to_text(Finding::Kind kind) {
   using Kind = Finding::Kind;
   switch (kind) {
-    case Kind::half_leaf: return "a half leaf";
-    case Kind::beyond_end: return "a leaf beyond the end";
-    case Kind::flags_set: return "changed flags";
-    case Kind::bad_root: return "a bad root word";
-    case Kind::bad_entry: return "a bad entry";
-    case Kind::frame_twice: return "a frame that is used twice";
-    case Kind::twins_differ: return "twins that differ";
-    case Kind::bad_inode: return "a bad inode";
-    case Kind::bad_attributes: return "bad attributes";
-    case Kind::bad_word: return "a word that its inode must not have";
-    case Kind::bad_link: return "a bad symbolic link";
-    case Kind::bad_xattrs: return "bad extended attributes";
-    case Kind::bad_names: return "a bad frame of names";
-    case Kind::bad_name: return "a bad name";
-    case Kind::name_twice: return "a name that is there twice";
-    case Kind::directory_twice: return "a directory with two names";
-    default: return "something";
+    case Kind::half_leaf:
+      return "a half leaf";
+    case Kind::beyond_end:
+      return "a leaf beyond the end";
+    case Kind::flags_set:
+      return "changed flags";
+    case Kind::bad_root:
+      return "a bad root word";
+    case Kind::bad_entry:
+      return "a bad entry";
+    case Kind::frame_twice:
+      return "a frame that is used twice";
+    case Kind::twins_differ:
+      return "twins that differ";
+    case Kind::bad_inode:
+      return "a bad inode";
+    case Kind::bad_attributes:
+      return "bad attributes";
+    case Kind::bad_word:
+      return "a word that its inode must not have";
+    case Kind::bad_link:
+      return "a bad symbolic link";
+    case Kind::bad_xattrs:
+      return "bad extended attributes";
+    case Kind::bad_names:
+      return "a bad frame of names";
+    case Kind::bad_name:
+      return "a bad name";
+    case Kind::name_twice:
+      return "a name that is there twice";
+    case Kind::directory_twice:
+      return "a directory with two names";
+    default:
+      return "something";
   }
 }
 
@@ -168,8 +185,7 @@ class Checker {
   }
 
   /// Names, types, attributes; fills in which inode is which thing.
-  bool matches(Image& image, const Superblock& sb, const Model& model,
-               std::vector<Frame>& inodes) {
+  bool matches(Image& image, const Superblock& sb, const Model& model, std::vector<Frame>& inodes) {
     inodes.assign(model.things.size(), 0);
     if (std::memcmp(sb.uuid, &model.identity, sizeof(model.identity)) != 0)
       return differs("another pool", 0);
@@ -192,8 +208,7 @@ class Checker {
     if (attributes.size != thing.size) return differs("another size", id);
     if (text(image, inode.link, 0, inode.header.link_bytes) != thing.target)
       return differs("another target of a symbolic link", id);
-    const u64 xattr_bytes =
-        inode.xattrs == 0 ? 0 : in_frame<Payload>(image, inode.xattrs)->bytes;
+    const u64 xattr_bytes = inode.xattrs == 0 ? 0 : in_frame<Payload>(image, inode.xattrs)->bytes;
     if (text(image, inode.xattrs, __builtin_offsetof(Payload, data), xattr_bytes) != thing.xattrs)
       return differs("other extended attributes", id);
     size_t names = 0;
@@ -266,17 +281,20 @@ class Checker {
     return false;
   }
 
+  /// A page that may be there with one content only must hold that; a page that is being
+  /// overwritten is torn between words.
   static bool contents(const u64* words, const Choices& choices) {
     for (unsigned i = 0; i < choices.count; i++)
       if (choices.page[i] != nullptr && is_all(words, head_words, choices.page[i]->head) &&
           is_all(words + head_words, words_per_frame - head_words, choices.page[i]->body))
         return true;
-    if (may_be_hole(choices)) return false;  // a page appears whole
     for (u64 word = 0; word < words_per_frame; word++) {
       bool right = false;
-      for (unsigned i = 0; i < choices.count; i++)
-        right = right || words[word] == (word < head_words ? choices.page[i]->head
-                                                           : choices.page[i]->body);
+      for (unsigned i = 0; i < choices.count; i++) {
+        const Page* page = choices.page[i];
+        right = right ||
+                (page != nullptr && words[word] == (word < head_words ? page->head : page->body));
+      }
       if (!right) return false;
     }
     return true;

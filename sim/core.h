@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Core, with its atomic stores seen: trees are written by compare-and-swap and exchange, which do not
-// go through the medium's host. Every file of the simulator includes core by this one.
+// Core, with its atomic stores seen: trees are written by compare-and-swap and exchange, which do
+// not go through the medium's host. Every file of the simulator includes core by this one.
 #pragma once
 
 #include <algorithm>

@@ -3,8 +3,9 @@
 // The power cuts: which images may be left at a moment, and each of them checked.
 //
 // Only lines that somebody looks at make a difference. So lines in frames that no image's check has
-// touched stay as they are; if an image turns up whose check does touch them, all is tried again with
-// them. What remains is exact: two images that agree in all that a check reads are the same to it.
+// touched stay as they are; if an image turns up whose check does touch them, all is tried again
+// with them. What remains is exact: two images that agree in all that a check reads are the same to
+// it.
 #pragma once
 
 #include <unordered_set>
@@ -122,9 +123,9 @@ class Crash {
 
   Choice choice(u64 number, const Line& line) {
     const u64 offset = number % lines_per_frame * line_bytes;
-    Choice made{"frame " + std::to_string(number / lines_per_frame) + " offset " +
-                    std::to_string(offset),
-                {{}}};
+    Choice made{
+        "frame " + std::to_string(number / lines_per_frame) + " offset " + std::to_string(offset),
+        {{}}};
     const size_t count = line.stores.size();
     Variant prefix;
     for (size_t i = 0; i < count; i++) {
@@ -261,7 +262,9 @@ class Crash {
     for (size_t i = 0; i < combination.size(); i++) {
       const std::string& variant = choices_[i].variants[combination[i]].text;
       text += "\n    " + choices_[i].name + ": " +
-              (combination[i] == 0 ? "nothing" : variant.empty() ? "all" : variant);
+              (combination[i] == 0 ? "nothing"
+               : variant.empty()   ? "all"
+                                   : variant);
     }
     return combination.empty() ? "\n  every line is durable" : text;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A medium for looking at an image: it notes which frames are looked at, and takes back all that was
-// written.
+// A medium for looking at an image: it notes which frames are looked at, and takes back all that
+// was written.
 #pragma once
 
 #include "memory.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The work of a run, cut into items that processes take one after the other; what fails first is what
-// is likely to.
+// The work of a run, cut into items that processes take one after the other; what fails first is
+// what is likely to.
 #pragma once
 
 #include <unistd.h>
@@ -49,12 +49,11 @@ inline std::string to_text(const Item& item, u64 length) {
 class Items {
  public:
   Items(const Plan& plan, Tally& tally)
-      : plan_(plan),
-        small_(make_start(tally, small_pool)),
-        large_(make_start(tally, large_pool)) {
+      : plan_(plan), small_(make_start(tally, small_pool)), full_(make_start(tally, full_pool)) {
     const Operations all = catalog();
     if (plan.sequences >= 1) {
       add_sequences(all, 1);
+      add_telling();
       add_nested();
       for (u64 which = 0; which < damages; which++)
         items_.push_back({Item::Kind::repair, {}, {}, which});
@@ -70,13 +69,14 @@ class Items {
   Item at(u64 index) const {
     return index < items_.size()
                ? items_[index]
-               : Item{Item::Kind::random, {}, {}, plan_.seed + plan_.random + index - items_.size()};
+               : Item{
+                     Item::Kind::random, {}, {}, plan_.seed + plan_.random + index - items_.size()};
   }
 
   /// Throws Failure, which says how to repeat it. `where` is told what is being run.
-  void run(const Context& context, Item item, char* where, u64 where_size) const {
+  void run(const Context& context, Item item, Tally::Text& where) const {
     const auto tell = [&] {
-      std::snprintf(where, where_size, "%s", to_text(item, plan_.length).c_str());
+      std::snprintf(where, sizeof(where), "%s", to_text(item, plan_.length).c_str());
     };
     tell();
     alarm(300);  // an endless loop in core is a failure, too
@@ -101,16 +101,17 @@ class Items {
           run_repair(context, small_, item.number);
           break;
         case Item::Kind::random:
-          run_all({context.tally, context.off, item.number}, large_, random_operations(large_, item.number, plan_.length));
+          run_all({context.tally, context.off, item.number}, full_,
+                  random_operations(full_, item.number, plan_.length));
           break;
       }
-    } catch (const Failure& failure) {
+    } catch (const std::exception& failure) {
       std::string repeat = "\n  repeat: morsel-sim " + to_text(item, plan_.length);
       if (item.kind != Item::Kind::random && context.seed != 1)
         repeat += " --seed " + std::to_string(context.seed);
       if (context.off != Site::count)
         repeat += " --off " + std::string(site_names[static_cast<unsigned>(context.off)]);
-      throw Failure(failure.what() + repeat);
+      throw Failure(failure.what() + std::move(repeat));
     }
   }
 
@@ -152,6 +153,15 @@ class Items {
     }
   }
 
+  /// Longer ones that nothing shorter stands for.
+  void add_telling() {
+    for (const char* text :
+         {"rename /a /c;unlink /c", "rename /a /c;rename /d/b /a", "write /big 600;truncate /big 0",
+          "write /big 600;punch /big 0 1024;prune /big", "detach /a;write-open 3;close",
+          "create /c;write /c 0;rename /c /a"})
+      items_.push_back({Item::Kind::sequence, parse_operations(text), {}, 0});
+  }
+
   void add_nested() {
     for (const char* text :
          {"write /big 5", "write /big 600", "write /big 262149", "write /a 5", "write /d/b 0",
@@ -161,7 +171,7 @@ class Items {
   }
 
   const Plan plan_;
-  const Start small_, large_;
+  const Start small_, full_;
   std::vector<Item> items_;
 };
 

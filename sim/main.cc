@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // morsel-sim: the crash simulator. README.md says what it tries.
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <chrono>
@@ -36,17 +37,17 @@ struct Options {
 };
 
 /// Takes items until there are none, or something has failed. In a process of its own.
-void work(const Options& options, const Items& items, char* where, u64 where_size) {
+void work(const Options& options, const Items& items, Tally::Text& where) {
   Tally& tally = *options.context.tally;
   const auto wanted = [&](u64 index) {
     return index < items.size() || tally.states < options.plan.states;
   };
   for (u64 index = tally.next_item++; wanted(index) && !tally.failed; index = tally.next_item++) {
     try {
-      items.run(options.context, items.at(index), where, where_size);
+      items.run(options.context, items.at(index), where);
     } catch (const Failure& failure) {
       if (!tally.failed.exchange(true))
-        std::snprintf(tally.failure, sizeof(tally.failure), "%s", failure.what());
+        std::snprintf(tally.failure, sizeof(Tally::Text), "%s", failure.what());
     }
   }
 }
@@ -59,7 +60,7 @@ bool run(const Options& options, const Items& items) {
     const pid_t pid = fork();
     if (pid < 0) throw std::runtime_error("fork");
     if (pid == 0) {
-      work(options, items, tally.where[job], sizeof(tally.where[job]));
+      work(options, items, tally.where[job]);
       _exit(0);
     }
     workers.push_back(pid);
@@ -68,16 +69,20 @@ bool run(const Options& options, const Items& items) {
     int status = 0;
     waitpid(workers[job], &status, 0);
     if (status == 0 || tally.failed.exchange(true)) continue;
-    std::snprintf(tally.failure, sizeof(tally.failure), "the process died (%s)\n  in: %s",
+    std::snprintf(tally.failure, sizeof(Tally::Text), "the process died (%s)\n  in: %s",
                   WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit", tally.where[job]);
   }
   return !tally.failed;
 }
 
 void print_figures(const Tally& tally, double seconds) {
-  std::printf("%lu operations cut short, %lu distinct images, %lu checks, %lu gone on with, %.1f s\n",
-              tally.operations.load(), tally.states.load(), tally.checks.load(),
-              tally.full_mounts.load(), seconds);
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);
+  std::printf(
+      "%lu operations cut short (%lu for want of space refused), %lu distinct images, %lu checks, "
+      "%lu images gone on with, %.1f s (%ld s of CPU)\n",
+      tally.operations.load(), tally.refused.load(), tally.states.load(), tally.checks.load(),
+      tally.full_mounts.load(), seconds, used.ru_utime.tv_sec);
 }
 
 double now() {
@@ -109,10 +114,9 @@ int prove(Options options, const Items& items) {
                 passed ? "NOTHING MISSES IT" : "is missed", tally->states.load(), now() - from);
     if (!passed) {
       const size_t repeat = failure.find("  repeat: ");
-      std::printf("    %s%s\n", std::string(failure.substr(0, failure.find('\n'))).c_str(),
-                  repeat == failure.npos
-                      ? ""
-                      : ("\n  " + std::string(failure.substr(repeat))).c_str());
+      std::printf(
+          "    %s%s\n", std::string(failure.substr(0, failure.find('\n'))).c_str(),
+          repeat == failure.npos ? "" : ("\n  " + std::string(failure.substr(repeat))).c_str());
     }
     std::fflush(stdout);
     tally->free();
@@ -187,8 +191,7 @@ int main_of(int argc, char** argv) {
   if (options.prove) return prove(options, items);
   if (!options.only) return run_once(options, items);
   try {
-    char where[4096];
-    items.run(options.context, *options.only, where, sizeof(where));
+    items.run(options.context, *options.only, options.context.tally->where[0]);
   } catch (const Failure& failure) {
     std::printf("FAILED: %s\n", failure.what());
     return 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A medium that records. It holds what the CPUs see, what is durable for certain, and, for each cache
-// line, the stores in between, in their order: a power cut keeps some prefix of them.
+// A medium that records. It holds what the CPUs see, what is durable for certain, and, for each
+// cache line, the stores in between, in their order: a power cut keeps some prefix of them.
 #pragma once
 
 #include <functional>
@@ -43,8 +43,7 @@ class Memory : public Watched {
  public:
   enum class Event { store, flush, fence };
 
-  Memory(const Content& content, Site off)
-      : seen_(content.words), durable_(content), off_(off) {}
+  Memory(const Content& content, Site off) : seen_(content.words), durable_(content), off_(off) {}
 
   /// Is called after a store, before a flush, and before a fence has had its effect.
   std::function<void(Event)> on_event;
@@ -96,8 +95,8 @@ class Memory : public Watched {
     tell(Event::store);
   }
 
-  /// Somebody else has got this frame and has filled it, durably: who still leads to it, in whatever
-  /// a power cut leaves, leads to nonsense.
+  /// Somebody else has got this frame and has filled it, durably: who still leads to it, in
+  /// whatever a power cut leaves, leads to nonsense.
   void scribble(Frame frame) {
     const u64 first = frame * words_per_frame;
     lines_.erase(lines_.lower_bound(frame * lines_per_frame),

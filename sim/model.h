@@ -24,8 +24,8 @@ struct Thing {
   u32 owner = 0;  ///< another one for each thing, so that no two look the same
   u64 size = 0;
   unsigned links = 0;
-  std::string target;               ///< of a symbolic link
-  std::string xattrs;               ///< as they lie in a payload
+  std::string target;  ///< of a symbolic link
+  std::string xattrs;  ///< as they lie in a payload
   std::map<Index, Page> pages;
   std::map<std::string, size_t, std::less<>> names;  ///< of a directory
 };
@@ -85,8 +85,6 @@ inline std::string make_xattrs(u64 value) {
   return list + name + bytes;
 }
 
-inline std::string link_target(u64 stamp) {
-  return std::string(90, 't') + std::to_string(stamp);
-}
+inline std::string link_target(u64 stamp) { return std::string(90, 't') + std::to_string(stamp); }
 
 }  // namespace morsel::sim

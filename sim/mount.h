@@ -19,6 +19,7 @@ struct Node {
   Frame inode = 0;
   u32 type = 0;
   unsigned links = 0;
+  bool mapped = false;  ///< for writing
   Attributes attributes{};
   Directory directory{};
   struct Link {
@@ -79,19 +80,39 @@ class Mount {
   /// Does to the pool what apply() did to a model, which is `after` now. Throws NoSpace.
   void execute(const Operation& operation, const Model& after);
 
-  /// Makes durable what this CPU sees of these pages of a file.
+  /// Makes durable what this CPU sees of these pages of a file, stores through mappings included.
+  /// The tree comes first: it completes leaves that only the writable twin has.
   void fsync(Node& node, Range range) {
-    tree(node).persist(range);
+    auto synced = tree(node);
+    synced.persist(range);
+    if (!node.mapped) return;
+    for (Index index = synced.next(range, true); index < range.last;
+         index = synced.next({index + 1, range.last}, true)) {
+      Leaf leaf{};
+      synced.lookup(Twin::ro, index, leaf);
+      memory_.flush(Site::data_range, memory_.at(frame_of(leaf)), frame_bytes);
+    }
     persist_data(memory_);
   }
-  /// Fills a hole; nothing else of the file changes. Returns false if there is no frame, or no hole.
+  /// A store through a writable mapping to a page that is there.
+  void store_mapped(Node& node, Index index, u64 head) {
+    Leaf leaf{};
+    tree(node).lookup(Twin::rw, index, leaf);
+    const std::vector<u64> words(head_words, head);
+    node.mapped = true;
+    memory_.write(memory_.at(frame_of(leaf)), words.data(), head_bytes);
+  }
+  /// Fills a hole; nothing else of the file changes. Returns false if there is no frame, or no
+  /// hole.
   bool fill(Node& node, Index index, Page page) {
     auto grown = tree(node);
-    return fill_hole(memory_, frames_, grown, base_, index, [&](void* frame) {
-             std::vector<u64> words(words_per_frame, page.body);
-             std::fill_n(words.begin(), head_words, page.head);
-             memory_.write(frame, words.data(), frame_bytes);
-           }).ok();
+    return fill_hole(memory_, frames_, grown, base_, index,
+                     [&](void* frame) {
+                       std::vector<u64> words(words_per_frame, page.body);
+                       std::fill_n(words.begin(), head_words, page.head);
+                       memory_.write(frame, words.data(), frame_bytes);
+                     })
+        .ok();
   }
   bool has(Node& node, Twin twin, Index index) {
     Leaf leaf{};
@@ -117,6 +138,7 @@ class Mount {
  private:
   using FileTree = Tree<TreeHost<Memory, Bitmap>>;
 
+  Frame frame_of(const Leaf& leaf) const { return leaf.pfn - base_ / frame_bytes; }
   Inode* inode(const Node& node) { return in_frame<Inode>(memory_, node.inode); }
   FileTree tree(const Node& node) {
     return {TreeHost<Memory, Bitmap>(memory_, frames_, base_),
@@ -141,8 +163,8 @@ class Mount {
 
   Place prepare(const std::string& path) {
     const std::string_view name = name_of(path);
-    const Result<Place> place = prepare_name(memory_, frames_, at(directory_of(path)).directory,
-                                             name.data(), name.size());
+    const Result<Place> place =
+        prepare_name(memory_, frames_, at(directory_of(path)).directory, name.data(), name.size());
     if (!place.ok()) throw NoSpace();
     return place.value();
   }
@@ -273,7 +295,7 @@ class Mount {
     Leaf leaf{};
     if (tree(node).lookup(Twin::ro, index, leaf)) {
       const std::vector<u64> words(head_words, page.head);
-      write_bytes(memory_, leaf.pfn - base_ / frame_bytes, 0, words.data(), head_bytes);
+      write_bytes(memory_, frame_of(leaf), 0, words.data(), head_bytes);
       persist_data(memory_);
     } else if (!fill(node, index, page)) {
       throw NoSpace();

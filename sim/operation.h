@@ -12,8 +12,22 @@ namespace morsel::sim {
 
 struct Operation {
   enum class Kind : unsigned {
-    create, mkdir, symlink, link, unlink, rmdir, rename, exchange,
-    write, truncate, punch, prune, fsync, chmod, setxattr, removexattr,
+    create,
+    mkdir,
+    symlink,
+    link,
+    unlink,
+    rmdir,
+    rename,
+    exchange,
+    write,
+    truncate,
+    punch,
+    prune,
+    fsync,
+    chmod,
+    setxattr,
+    removexattr,
     detach,      ///< unlink of an open file
     write_open,  ///< to that file
     close,       ///< of that file

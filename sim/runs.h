@@ -14,7 +14,8 @@ struct Start {
   Model model;
 };
 
-inline constexpr u64 small_pool = 96, large_pool = 128;
+/// The second one gets full in a random sequence.
+inline constexpr u64 small_pool = 96, full_pool = 72;
 
 inline Operations catalog() {
   // Pages 5, 600 and 262149 are in trees of one, two and three levels. /d is full: the next name
@@ -24,7 +25,8 @@ inline Operations catalog() {
       "rename /a /c;rename /a /d/b;rename /d/b /c;rename /d /e;rename /d/b /a;exchange /a /d/b;"
       "exchange /a /d;write /big 5;write /big 600;write /big 262149;write /a 0;write /a 2;"
       "write /a 8;write /d/b 0;write /c 0;truncate /a 0;truncate /a 1;truncate /a 700;"
-      "truncate /big 600;punch /a 0 2;punch /a 1 1;punch /big 0 263168;prune /a;prune /big;fsync /a;"
+      "truncate /big 600;truncate /big 0;punch /a 0 2;punch /a 1 1;punch /big 0 263168;prune "
+      "/a;prune /big;fsync /a;"
       "chmod /a 384;chmod /d 448;setxattr /a 1;setxattr /d/b 2;removexattr /d/b;detach /a;"
       "write-open 3;close;rmdir /e;rmdir /d;unlink /c;unlink /s;remount;move 1;move 2;mkfs");
 }
@@ -52,8 +54,8 @@ inline Start make_start(Tally& tally, u64 frames) {
   return start;
 }
 
-/// Power is cut in the last operation only: each beginning is a sequence of its own. Returns how many
-/// events that operation has; 0 if the sequence makes no sense.
+/// Power is cut in the last operation only: each beginning is a sequence of its own. Returns how
+/// many events that operation has; 0 if the sequence makes no sense.
 inline u64 run_sequence(const Context& context, const Start& start, const Operations& operations,
                         Nest nest = {}) {
   World world(context, start.content, start.model, Detail::fine);
@@ -77,7 +79,7 @@ inline void run_all(const Context& context, const Start& start, const Operations
 
 inline Operation random_operation(Random& random) {
   using Kind = Operation::Kind;
-  static constexpr const char* paths[] = {"/a", "/b", "/c", "/big", "/d",   "/e",   "/d/a",
+  static constexpr const char* paths[] = {"/a",   "/b",   "/c",    "/big", "/d",   "/e",  "/d/a",
                                           "/d/b", "/d/c", "/d/x1", "/e/a", "/e/b", "/e/f"};
   static constexpr u64 pages[] = {0, 1, 2, 5, 7, 511, 512, 600, 1023, 262149, 262150};
   static constexpr Kind kinds[] = {
@@ -116,7 +118,7 @@ inline Operations random_operations(const Start& start, u64 seed, u64 length) {
 
 /// Plants one damage, and cuts power in the repair: repairing again must do, and when a repair has
 /// come to its end, nothing is left to be found.
-inline constexpr u64 damages = 6;
+inline constexpr u64 damages = 7;
 inline void run_repair(const Context& context, const Start& start, u64 which) {
   World world(context, start.content, start.model, Detail::fine);
   Memory& memory = world.memory();
@@ -131,13 +133,30 @@ inline void run_repair(const Context& context, const Start& start, u64 which) {
     Inode* a = inode("/a");
     Inode* d = inode("/d");
     switch (which) {
-      case 0: a->xattrs = 1; break;
-      case 1: a->attributes[0].crc ^= 1, a->attributes[1].crc ^= 1; break;
-      case 2: a->header.crc ^= 1; break;
-      case 3: in_frame<NamesFrame>(image, d->names)->name[2].crc ^= 1; break;
-      case 4: d->roots[0] = 0x1000; break;
-      case 5: in_frame<Inode>(image, root_inode_frame)->header.crc ^= 1; break;
-      default: break;
+      case 0:
+        a->xattrs = 1;
+        break;
+      case 1:
+        a->attributes[0].crc ^= 1, a->attributes[1].crc ^= 1;
+        break;
+      case 2:
+        a->header.crc ^= 1;
+        break;
+      case 3:
+        in_frame<NamesFrame>(image, d->names)->name[2].crc ^= 1;
+        break;
+      case 4:
+        d->roots[0] = 0x1000;
+        break;
+      case 5:
+        in_frame<Inode>(image, root_inode_frame)->header.crc ^= 1;
+        break;
+      default:  // two pages are one frame
+        for (const u64 root : a->roots) {
+          const Phys table = root & media_format().pfn_mask;
+          u64* entry = in_frame<u64>(image, (table - bases[0]) / frame_bytes);
+          entry[1] = entry[0];
+        }
     }
     content.hash = hash_of(content.words);
   }

@@ -16,13 +16,15 @@ struct Tally {
   static constexpr u64 slots = 1UL << 25;
 
   std::atomic<u64> next_item{0};
-  std::atomic<u64> operations{0};  ///< that were cut short everywhere
-  std::atomic<u64> checks{0};      ///< of images, the same one in another place included
-  std::atomic<u64> states{0};      ///< distinct images
+  std::atomic<u64> operations{0};   ///< that were cut short everywhere
+  std::atomic<u64> refused{0};     ///< operations for which there was no space
+  std::atomic<u64> checks{0};       ///< of images, the same one in another place included
+  std::atomic<u64> states{0};       ///< distinct images
   std::atomic<u64> full_mounts{0};  ///< images that were mounted, cut short again and gone on with
   std::atomic<bool> failed{false};
-  char failure[16384] = {};
-  char where[64][2048] = {};  ///< what each process is at
+  using Text = char[16384];
+  Text failure = {};
+  Text where[64] = {};  ///< what each process is at
   std::atomic<u64> table[slots] = {};
 
   /// In memory that forked processes share.

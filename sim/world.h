@@ -36,8 +36,8 @@ class World {
   Crash& crash() { return crash_; }
   const Model& model() const { return model_; }
 
-  /// Runs an operation that applies; with `explored`, power is cut everywhere in it. Returns how many
-  /// events it had.
+  /// Runs an operation that applies; with `explored`, power is cut everywhere in it. Returns how
+  /// many events it had.
   u64 run(const Operation& operation, bool explored, Nest nest = {}) {
     memory_.cpu ^= 1;
     before_ = model_;
@@ -59,6 +59,7 @@ class World {
       mount_.execute(operation, after_);
     } catch (const NoSpace&) {
       after_ = before_;
+      context_.tally->refused++;
     } catch (const Failure& failure) {
       throw Failure(failure.what() + where());
     }
@@ -86,7 +87,8 @@ class World {
     made.nothing = operation_.kind == Operation::Kind::mkfs;
     made.bases = {mount_.base()};
     // A pool that was to move may be found anywhere.
-    if (operation_.kind == Operation::Kind::move) made.bases.assign(std::begin(bases), std::end(bases));
+    if (operation_.kind == Operation::Kind::move)
+      made.bases.assign(std::begin(bases), std::end(bases));
     if (operation_.kind == Operation::Kind::mkfs) made.bases = {mount_.base(), bases[0]};
     return made;
   }
@@ -116,8 +118,8 @@ class World {
     return "\n  in: " + to_text(operation_) + ", at event " + std::to_string(events_);
   }
 
-  /// The other CPU works on the file that is being written: it makes durable what it sees, and after
-  /// that no power cut may lose it.
+  /// The other CPU works on the file that is being written: it makes durable what it sees, and
+  /// after that no power cut may lose it.
   void other_cpu() {
     const auto id = before_.find_id(operation_.a);
     const Index index = operation_.n;
@@ -127,17 +129,31 @@ class World {
     if (nest_.kind == Nest::Kind::fill) {
       if (index + 1 < pages && before_.things[*id].pages.count(index + 1) == 0)
         fill_neighbour(node, *id, index + 1);
-    } else {
-      // Who maps the file for writing comes by the writable twin.
-      const Twin twin = nest_.kind == Nest::Kind::touch ? Twin::rw : Twin::ro;
-      const bool sees = index < pages && mount_.has(node, twin, index) &&
-                        before_.things[*id].pages.count(index) == 0;
-      mount_.fsync(node, {index, index + 1});
-      if (sees) before_.things[*id].pages[index] = after_.things[*id].pages[index];
+    } else if (index < pages && before_.things[*id].pages.count(index) == 0) {
+      sync_page(node, *id, index);
     }
     memory_.cpu ^= 1;
     crash_.expect(expectation());
     crash_.explore();
+  }
+
+  /// The very page that is being filled, if it can be seen already.
+  void sync_page(Node& node, size_t id, Index index) {
+    Page& page = after_.things[id].pages[index];
+    const bool touches = nest_.kind == Nest::Kind::touch;
+    const bool sees = mount_.has(node, touches ? Twin::rw : Twin::ro, index);
+    if (sees && touches) {
+      Expectation made = expectation();
+      const u64 stamp = ++after_.stamp;
+      made.loose = {id, index, {stamp, page.body}};
+      crash_.expect(made);
+      mount_.store_mapped(node, index, stamp);
+      mount_.fsync(node, {index, index + 1});
+      page.head = stamp;
+    } else {
+      mount_.fsync(node, {index, index + 1});
+    }
+    if (sees) before_.things[id].pages[index] = page;
   }
 
   void fill_neighbour(Node& node, size_t id, Index index) {
@@ -150,8 +166,8 @@ class World {
     before_.things[id].pages[index] = after_.things[id].pages[index] = made.loose->page;
   }
 
-  /// Some images, above all those with something to mend, are mounted for good: power is cut in that
-  /// mount, too, and in what is done next.
+  /// Some images, above all those with something to mend, are mounted for good: power is cut in
+  /// that mount, too, and in what is done next.
   void look_closer(const Content& content, const Verdict& verdict, Phys base) {
     if (crash_.expectation().loose) return;
     const bool rare = verdict.mended + verdict.replayed != 0;
@@ -170,11 +186,15 @@ class World {
     World next(context_, content, after_, Detail::coarse);
     Expectation expected = crash_.expectation();
     if (expected.nothing) return;  // mkfs
+    // One in four moves; while it does, it may be found anywhere.
+    const u64 place = mix(content.hash + 1) % (4 * std::size(bases));
+    const Phys to = place < std::size(bases) ? bases[place] : base;
     expected.bases = {base};
-    next.mount_explored(expected, base);
+    if (to != base) expected.bases.assign(std::begin(bases), std::end(bases));
+    next.mount_explored(expected, to);
     // What has it become?
-    const bool done = next.is(after_, base);
-    if (!done && !next.is(before_, base)) return;  // some pages of the one, some of the other
+    const bool done = next.is(after_, to);
+    if (!done && !next.is(before_, to)) return;  // some pages of the one, some of the other
     next.model_ = done ? after_ : before_;
     next.model_.open.reset();
     if (!done && applies(next.model_, operation_)) {

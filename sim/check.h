@@ -11,18 +11,10 @@ namespace morsel::sim {
 
 /// What a power cut may leave.
 struct Expectation {
-  const Model* before = nullptr;  ///< nullptr: no longer
-  const Model* after = nullptr;
-  bool nothing = false;    ///< or no pool at all
-  bool repairing = false;  ///< a damaged pool; what it holds is of no interest
-  std::vector<Phys> bases;
-  /// A page of a file that another CPU is writing.
-  struct Loose {
-    size_t thing;
-    Index index;
-    Page page;
-  };
-  std::optional<Loose> loose;
+  std::vector<const Model*> models;                                   ///< one of these
+  bool nothing = false;                                               ///< or no pool at all
+  enum class Repair { none, under_way, done } repair = Repair::none;  ///< of a damaged pool
+  std::vector<Phys> bases;                                            ///< where it may be found
 };
 
 struct Verdict {
@@ -84,18 +76,19 @@ class Checker {
       throw Failure("there is no superblock");
     }
     Superblock sb = read.value();
-    const bool repaired = expected.repairing && expected.before == nullptr;
-    if (!repaired)
-      mend(image, sb, base, expected.repairing ? Mending::damage : Mending::leftovers, verdict);
+    using Repair = Expectation::Repair;
+    const bool damaged = expected.repair != Repair::none;
+    if (expected.repair != Repair::done)
+      mend(image, sb, base, damaged ? Mending::damage : Mending::leftovers, verdict);
     look(image, sb, base);
-    if (!expected.repairing) compare(image, sb, base, expected);
+    if (!damaged) compare(image, sb, base, expected.models);
     return verdict;
   }
 
   /// Is it this?
   bool is(Image& image, const Model& model, Phys base) {
     Expectation expected;
-    expected.after = &model;
+    expected.models = {&model};
     try {
       check(image, expected, base);
       return true;
@@ -162,21 +155,23 @@ class Checker {
       if (used != 0 && !walker_.claim(used)) throw Failure("an unlinked file shares a frame");
   }
 
-  void compare(Image& image, const Superblock& sb, Phys base, const Expectation& expected) {
-    const Model* models[2] = {expected.before, expected.after};
-    std::vector<Frame> inodes[2];
-    bool structure[2] = {false, false};
-    for (unsigned i = 0; i < 2; i++)
-      structure[i] = models[i] != nullptr && matches(image, sb, *models[i], inodes[i]);
-    bool right = false;
-    if (structure[0] && structure[1] && inodes[0] == inodes[1])
-      // The same names and attributes, so each page by itself may be the one or the other.
-      right = pages(image, base, *models[0], models[1], expected.loose, inodes[0]);
-    else
-      for (unsigned i = 0; i < 2; i++)
-        right = right || (structure[i] &&
-                          pages(image, base, *models[i], nullptr, expected.loose, inodes[i]));
-    if (!right) throw Failure(why_);
+  using Models = std::vector<const Model*>;
+
+  void compare(Image& image, const Superblock& sb, Phys base, const Models& models) {
+    std::vector<std::vector<Frame>> inodes(models.size());
+    for (size_t i = 0; i < models.size(); i++)
+      if (!matches(image, sb, *models[i], inodes[i]))
+        inodes[i].clear();
+      else if (pages(image, base, {models[i]}, inodes[i]))
+        return;
+    // Where names and attributes are the same, each page by itself may be the one or the other.
+    for (size_t i = 0; i < models.size(); i++) {
+      Models same;
+      for (size_t j = 0; j < models.size(); j++)
+        if (inodes[j] == inodes[i]) same.push_back(models[j]);
+      if (!inodes[i].empty() && same.size() > 1 && pages(image, base, same, inodes[i])) return;
+    }
+    throw Failure(why_);
   }
 
   bool differs(const char* what, size_t thing) {
@@ -235,41 +230,36 @@ class Checker {
   using LookTree = Tree<TreeHost<Image, NoFrames>>;
 
   struct Choices {
-    const Page* page[3];  ///< nullptr: a hole
+    const Page* page[4];  ///< nullptr: a hole
     unsigned count;
   };
 
   /// Every page of every file is that of one of the models.
-  bool pages(Image& image, Phys base, const Model& one, const Model* other,
-             const std::optional<Expectation::Loose>& loose, const std::vector<Frame>& inodes) {
-    for (size_t id = 0; id < one.things.size(); id++) {
-      if (inodes[id] == 0 || one.things[id].type != type_regular) continue;
+  bool pages(Image& image, Phys base, const Models& models, const std::vector<Frame>& inodes) {
+    for (size_t id = 0; id < inodes.size(); id++) {
+      if (inodes[id] == 0 || models[0]->things[id].type != type_regular) continue;
       Roots& roots = *reinterpret_cast<Roots*>(in_frame<Inode>(image, inodes[id])->roots);
       LookTree tree(TreeHost<Image, NoFrames>(image, no_frames_, base), roots);
-      const auto& first = one.things[id].pages;
-      const auto& second = other == nullptr ? first : other->things[id].pages;
-      const bool is_loose = loose && loose->thing == id;
       u64 present = 0;
-      const auto page = [&](Index index) {
-        Choices choices{};
-        for (const auto* map : {&first, &second}) {
-          const auto found = map->find(index);
-          choices.page[choices.count++] = found == map->end() ? nullptr : &found->second;
+      for (const Model* model : models)
+        for (const auto& [index, content] : model->things[id].pages) {
+          const Model* first = nullptr;  // that has this page
+          Choices choices{};
+          for (const Model* other : models) {
+            const auto& known = other->things[id].pages;
+            const auto found = known.find(index);
+            if (found != known.end() && first == nullptr) first = other;
+            choices.page[choices.count++] = found == known.end() ? nullptr : &found->second;
+          }
+          if (first != model) continue;
+          Leaf leaf{};
+          const bool there = tree.lookup(Twin::ro, index, leaf);
+          const bool right =
+              there ? contents(in_frame<u64>(image, leaf.pfn - base / frame_bytes), choices)
+                    : may_be_hole(choices);
+          if (!right) return differs("a page's contents", id);
+          present += there;
         }
-        if (is_loose && loose->index == index) choices.page[choices.count++] = &loose->page;
-        Leaf leaf{};
-        const bool there = tree.lookup(Twin::ro, index, leaf);
-        present += there;
-        return there ? contents(in_frame<u64>(image, leaf.pfn - base / frame_bytes), choices)
-                     : may_be_hole(choices);
-      };
-      for (const auto& [index, content] : first)
-        if (!page(index)) return differs("a page's contents", id);
-      for (const auto& [index, content] : second)
-        if (first.count(index) == 0 && !page(index)) return differs("a page's contents", id);
-      if (is_loose && first.count(loose->index) + second.count(loose->index) == 0 &&
-          !page(loose->index))
-        return differs("a page's contents", id);
       if (present != leaves(inodes[id])) return differs("a page too many", id);
     }
     return true;

@@ -32,10 +32,12 @@ inline std::string to_text(const Item& item, u64 length) {
     case Item::Kind::sequence:
       return "--run '" + to_text(item.operations) + "'";
     case Item::Kind::nested: {
-      std::string text = "--run '" + to_text(item.operations) + "' --other " +
-                         nest_names[static_cast<unsigned>(item.nest.kind)];
+      std::string text = "--run '" + to_text(item.operations) + "' --other '";
+      text += item.nest.kind == Nest::Kind::operation
+                  ? to_text(item.nest.operation)
+                  : nest_names[static_cast<unsigned>(item.nest.kind)];
       if (item.nest.at != ~0UL) text += "@" + std::to_string(item.nest.at);
-      return text;
+      return text + "'";
     }
     case Item::Kind::repair:
       return "--repair " + std::to_string(item.number);
@@ -167,7 +169,16 @@ class Items {
          {"write /big 5", "write /big 600", "write /big 262149", "write /a 5", "write /d/b 0",
           "write /big 5;write /big 600", "write /big 600;write /big 262149"})
       for (const Nest::Kind kind : {Nest::Kind::fill, Nest::Kind::fsync, Nest::Kind::touch})
-        items_.push_back({Item::Kind::nested, parse_operations(text), {kind, ~0UL}, 0});
+        items_.push_back({Item::Kind::nested, parse_operations(text), {kind, ~0UL, {}}, 0});
+    // Locks keep two operations apart that have a directory or a file in common.
+    for (const char* text : {"rename /a /c", "create /c", "unlink /a", "write /a 2",
+                             "truncate /a 0", "setxattr /a 1", "punch /a 0 2"})
+      for (const char* other : {"rename /d/x1 /d/z", "rename /d/b /d/x", "unlink /d/b",
+                                "create /d/c", "write /big 600", "chmod /d/b 384"})
+        items_.push_back({Item::Kind::nested,
+                          parse_operations(text),
+                          {Nest::Kind::operation, ~0UL, parse_operation(other)},
+                          0});
   }
 
   const Plan plan_;

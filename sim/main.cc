@@ -24,7 +24,8 @@ constexpr const char* usage = R"(usage: morsel-sim [OPTION...]
   --off SITE      with one flush or fence of core/site.h switched off: must fail
   --prove         that, for each of them; lists those that nothing misses
   --run 'OPERATION; ...'   one sequence
-  --other KIND[@EVENT]     with another CPU (fsync, touch, fill) at one event of its last write
+  --other WHAT[@EVENT]     another CPU does something (fsync, touch, fill, or an operation that has
+                           nothing to do with the last one) at one or each event of the last one
   --repair N      one repair
 )";
 
@@ -134,8 +135,12 @@ void parse_other(Item& item, const std::string& text) {
   item.kind = Item::Kind::nested;
   const size_t at = text.find('@');
   item.nest.at = at == text.npos ? ~0UL : std::stoul(text.substr(at + 1));
+  const std::string what = text.substr(0, at);
   for (unsigned kind = 0; kind < std::size(nest_names); kind++)
-    if (text.substr(0, at) == nest_names[kind]) item.nest.kind = static_cast<Nest::Kind>(kind);
+    if (what == nest_names[kind]) item.nest.kind = static_cast<Nest::Kind>(kind);
+  if (item.nest.kind != Nest::Kind::none) return;
+  item.nest.kind = Nest::Kind::operation;
+  item.nest.operation = parse_operation(what);
 }
 
 Options parse(int argc, char** argv) {

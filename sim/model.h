@@ -3,6 +3,7 @@
 // What a pool should hold, as a user sees it: no frame, no table, no log. Times are left out.
 #pragma once
 
+#include <deque>
 #include <optional>
 
 #include "core.h"
@@ -63,7 +64,7 @@ class Model {
     return at;
   }
 
-  std::vector<Thing> things;
+  std::deque<Thing> things;    ///< which stay where they are when there are more
   std::optional<size_t> open;  ///< an unlinked file that is still open
   u64 stamp = 0;               ///< the last value that something new was told apart by
   u64 identity = 0;            ///< of the pool, for its UUID

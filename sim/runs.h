@@ -162,8 +162,7 @@ inline void run_repair(const Context& context, const Start& start, u64 which) {
   }
   World damaged(context, content, start.model, Detail::fine);
   Expectation expected;
-  expected.before = expected.after = &start.model;
-  expected.repairing = true;
+  expected.repair = Expectation::Repair::under_way;
   expected.bases = {bases[0]};
   Crash& crash = damaged.crash();
   crash.expect(expected);
@@ -178,7 +177,7 @@ inline void run_repair(const Context& context, const Start& start, u64 which) {
   for (const Finding& finding : walker.findings()) found = found || is_damage(finding.kind);
   if (!found) throw Failure("the damage was not found");
   damaged.memory().on_event = nullptr;
-  expected.before = nullptr;
+  expected.repair = Expectation::Repair::done;
   crash.expect(expected);
   crash.explore();
 }

@@ -17,7 +17,7 @@ struct Tally {
 
   std::atomic<u64> next_item{0};
   std::atomic<u64> operations{0};   ///< that were cut short everywhere
-  std::atomic<u64> refused{0};     ///< operations for which there was no space
+  std::atomic<u64> refused{0};      ///< operations for which there was no space
   std::atomic<u64> checks{0};       ///< of images, the same one in another place included
   std::atomic<u64> states{0};       ///< distinct images
   std::atomic<u64> full_mounts{0};  ///< images that were mounted, cut short again and gone on with

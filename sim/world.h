@@ -8,10 +8,17 @@
 
 namespace morsel::sim {
 
-/// What another CPU does in the middle of a write, at one of its events.
+/// What another CPU does in the middle of an operation, at one of its events.
 struct Nest {
-  enum class Kind { none, fsync, touch, fill } kind = Kind::none;
+  enum class Kind {
+    none,
+    fsync,     ///< of the page that is being written
+    touch,     ///< a store to that page through a mapping, and fsync
+    fill,      ///< a write to the next page, and fsync of that
+    operation  ///< another one, which has nothing to do with this one
+  } kind = Kind::none;
   u64 at = 0;
+  Operation operation{};
 };
 inline constexpr const char* nest_names[] = {"none", "fsync", "touch", "fill"};
 
@@ -82,8 +89,7 @@ class World {
  private:
   Expectation expectation() const {
     Expectation made;
-    made.before = &before_;
-    made.after = &after_;
+    made.models = {&before_, &after_};
     made.nothing = operation_.kind == Operation::Kind::mkfs;
     made.bases = {mount_.base()};
     // A pool that was to move may be found anywhere.
@@ -94,16 +100,15 @@ class World {
   }
 
   void on_event(Memory::Event event) {
-    crash_.event(event);
-    if (events_++ == nest_.at && nest_.kind != Nest::Kind::none &&
-        operation_.kind == Operation::Kind::write)
-      other_cpu();
+    // What happens before the other CPU's event is what happens without it.
+    if (nest_.kind == Nest::Kind::none || events_ >= nest_.at) crash_.event(event);
+    if (events_++ == nest_.at && nest_.kind != Nest::Kind::none) other_cpu();
   }
 
   void check_end() {
     try {
       Expectation made;
-      made.after = &after_;
+      made.models = {&after_};
       made.bases = {mount_.base()};
       crash_.on_state = nullptr;
       crash_.expect(made);
@@ -118,58 +123,74 @@ class World {
     return "\n  in: " + to_text(operation_) + ", at event " + std::to_string(events_);
   }
 
-  /// The other CPU works on the file that is being written: it makes durable what it sees, and
-  /// after that no power cut may lose it.
+  /// What the other CPU has done or has seen and synced, no power cut may lose any more.
   void other_cpu() {
-    const auto id = before_.find_id(operation_.a);
-    const Index index = operation_.n;
-    const u64 pages = before_.things[*id].size / frame_bytes;
-    Node& node = mount_.at(operation_.a);
     memory_.cpu ^= 1;
-    if (nest_.kind == Nest::Kind::fill) {
-      if (index + 1 < pages && before_.things[*id].pages.count(index + 1) == 0)
-        fill_neighbour(node, *id, index + 1);
-    } else if (index < pages && before_.things[*id].pages.count(index) == 0) {
-      sync_page(node, *id, index);
+    if (nest_.kind == Nest::Kind::operation) {
+      beside([&](Model& model) { apply(model, nest_.operation); },
+             [&] { mount_.execute(nest_.operation, after_); });
+    } else if (operation_.kind == Operation::Kind::write) {
+      other_in_file(mount_.at(operation_.a), *before_.find_id(operation_.a));
     }
     memory_.cpu ^= 1;
     crash_.expect(expectation());
     crash_.explore();
   }
 
-  /// The very page that is being filled, if it can be seen already.
-  void sync_page(Node& node, size_t id, Index index) {
-    Page& page = after_.things[id].pages[index];
-    const bool touches = nest_.kind == Nest::Kind::touch;
-    const bool sees = mount_.has(node, touches ? Twin::rw : Twin::ro, index);
-    if (sees && touches) {
-      Expectation made = expectation();
-      const u64 stamp = ++after_.stamp;
-      made.loose = {id, index, {stamp, page.body}};
-      crash_.expect(made);
-      mount_.store_mapped(node, index, stamp);
-      mount_.fsync(node, {index, index + 1});
-      page.head = stamp;
-    } else {
-      mount_.fsync(node, {index, index + 1});
+  void other_in_file(Node& node, size_t id) {
+    const Index index = operation_.n + (nest_.kind == Nest::Kind::fill);
+    const Thing& file = before_.things[id];
+    if (index >= file.size / frame_bytes || file.pages.count(index) != 0) return;
+    const auto sync = [&] { mount_.fsync(node, {index, index + 1}); };
+    if (nest_.kind == Nest::Kind::fill) {
+      beside([&](Model& model) { write_page(model, model.things[id], index); },
+             [&] {
+               if (!mount_.fill(node, index, after_.things[id].pages[index])) throw NoSpace();
+               sync();
+             });
+      return;
     }
-    if (sees) before_.things[id].pages[index] = page;
+    const Page page = after_.things[id].pages[index];
+    const bool touches = nest_.kind == Nest::Kind::touch;
+    if (!mount_.has(node, touches ? Twin::rw : Twin::ro, index)) return sync();
+    if (!touches) {
+      sync();
+      before_.things[id].pages[index] = page;
+      return;
+    }
+    beside(
+        [&](Model& model) {
+          model.things[id].pages[index] = {++model.stamp, page.body};
+        },
+        [&] {
+          mount_.store_mapped(node, index, after_.stamp);
+          sync();
+        });
   }
 
-  void fill_neighbour(Node& node, size_t id, Index index) {
+  /// `act` does to the pool what `change` does to both models.
+  template <class Change, class Act>
+  void beside(Change&& change, Act&& act) {
+    const Model before = before_, after = after_;
+    for (Model* model : {&before_, &after_}) {
+      model->stamp = after.stamp;
+      change(*model);
+    }
     Expectation made = expectation();
-    const u64 stamp = ++after_.stamp;
-    made.loose = {id, index, {stamp, stamp}};
+    made.models.insert(made.models.end(), {&before, &after});
     crash_.expect(made);
-    if (!mount_.fill(node, index, made.loose->page)) return;
-    mount_.fsync(node, {index, index + 1});
-    before_.things[id].pages[index] = after_.things[id].pages[index] = made.loose->page;
+    try {
+      act();
+    } catch (const NoSpace&) {
+      before_ = before;
+      after_ = after;
+    }
   }
 
   /// Some images, above all those with something to mend, are mounted for good: power is cut in
   /// that mount, too, and in what is done next.
   void look_closer(const Content& content, const Verdict& verdict, Phys base) {
-    if (crash_.expectation().loose) return;
+    if (crash_.expectation().models.size() > 2) return;  // another CPU is at work, too
     const bool rare = verdict.mended + verdict.replayed != 0;
     if (mix(content.hash ^ context_.seed) % (rare ? 4 : 64) != 0) return;
     context_.tally->full_mounts++;

@@ -3,9 +3,9 @@
 // object's only block map, and what processes hang into their own page tables.
 //
 // Thread safety. lookup(), subtree(), run(), next(): any time, lock-free, inside the host's
-// read-side section (RCU) so that tables stay readable. install(), grow(): concurrently with each
-// other and with readers, lock-free. split(), merge(), remove(), free(): one at a time, and no
-// install() meanwhile; readers may go on.
+// read-side section (RCU) so that tables stay readable. install(), grow(), persist(): concurrently
+// with each other and with readers, lock-free. split(), merge(), remove(), free(): one at a time, and
+// none of those meanwhile; readers may go on.
 //
 // The order that keeps the twins in step: a leaf is installed in rw first and in ro last, and all
 // tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
@@ -200,8 +200,12 @@ class Tree {
 
   /// Makes durable what leads to the leaves in the range: roots, tables' entries, leaves. Only for
   /// what other CPUs have installed and may not have written back yet: install() itself is durable
-  /// when it returns.
+  /// when it returns. A leaf that its installer has put into rw only is completed: whoever maps the
+  /// object for writing sees it, and half a leaf does not count after a power cut.
   void persist(Range range) {
+    Level rw_level{};
+    if (Table* rw = root(Twin::rw, rw_level); rw != nullptr)
+      complete_below(rw, rw_level, 0, range);
     for (const Twin twin : twins) {
       Level level{};
       Table* table = root(twin, level);
@@ -401,6 +405,23 @@ class Tree {
       if (found < range.last && found < from + span) return found;
     }
     return index;
+  }
+
+  /// Completes every leaf of rw in the range.
+  void complete_below(Table* table, Level level, Index base, Range range) {
+    const u64 span = pages_per_entry(level);
+    const Subtree beside = level == Level::pte ? subtree(Twin::ro, base, Level::pmd) : Subtree{};
+    Table* ro = beside.kind == Subtree::Kind::table ? host_.table_at(beside.value) : nullptr;
+    u64 slot = range.first <= base ? 0 : (range.first - base) / span;
+    for (; slot < entries_per_table && base + slot * span < range.last; slot++) {
+      const u64 entry = settled(table, slot);
+      if (entry == 0 || (ro != nullptr && ro->at(slot).load() != 0)) continue;
+      const Index index = base + slot * span;
+      if (format().is_leaf(entry, level))
+        complete(index);
+      else
+        complete_below(host_.table_at(format().address(entry)), below(level), index, range);
+    }
   }
 
   void persist_below(Table* table, Level level, Index base, Range range) {

@@ -39,13 +39,15 @@ BRIEF = ["vm-share", "vm-private", "vm-offset", "vm-random", "vm-fork", "vm-spli
          "vm-readonly", "vm-stale", "vm-big"]
 
 # On persistent memory: what is different there, the file surface, and what uses pages and tables in
-# other ways. Not fs-copy, fs-limits, fs-options: they are about the limits and options of other mounts.
+# other ways. Not fs-copy, fs-limits, fs-options: they are about the limits and options of other mounts;
+# vm-inject, vm-accounting: frames of pools are no allocations, so they are charged to no cgroup, and
+# without one it is ENOSPC; vm-hostile: it wants 64 KiB of attributes.
 POOLS_ONLY = ["vm-pool", "vm-pool-hostile"]
 ON_POOLS = POOLS_ONLY + [
     f"fs-{subject}" for subject in ("names", "rename", "data", "size", "holes", "attributes", "xattr",
                                     "unnamed", "flags", "seal", "model")] + [
     f"vm-{subject}" for subject in ("share", "private", "eof", "fork", "stale", "split", "readonly",
-                                    "direct", "uring", "inject")]
+                                    "direct", "uring")]
 
 # Minutes each, and with nothing that depends on the number of CPUs being one. On kernels that watch
 # themselves it would be an hour, for a library whose calls of the module the other programs make, too.

@@ -58,11 +58,11 @@ static void unpark(struct work_struct *work)
 	for (; page; page = next) {
 		next = (struct page *)page->index;
 		page->index = 0;
-		atomic_long_dec(&pool->parked_count);
 		if (is_at_rest(page))
 			give_back(pool, morsel_pool_frame(pool, page));
 		else
 			park(pool, page);
+		atomic_long_dec(&pool->parked_count); /* 0: all that were parked are free */
 		cond_resched();
 	}
 }

@@ -79,7 +79,10 @@ void hostile(Spoil&& spoil, Expected expected = Expected::damage) {
     Image image(device);
     spoil(image);
   }
+  static unsigned turn;
+  const bool also_read_only = turn++ % 3 == 0;
   for (unsigned long flags : {0UL, static_cast<unsigned long>(MS_RDONLY)}) {
+    if (flags != 0 && !also_read_only) break;
     if (mount(device.c_str(), at, "morselfs", flags, "") != 0) {
       if (errno != EUCLEAN && errno != EINVAL) FAIL("mount: %s", strerror(errno));
       if (expected == Expected::leftover) FAIL("expected to be mounted, seen %s", strerror(errno));
@@ -396,7 +399,7 @@ TEST(hostile_superblock) {
 TEST_LIMIT(hostile_random, 600) {
   unsigned seed = 1;
   if (const char* given = getenv("MORSELS_TEST_SEED")) seed = unsigned(atoi(given));
-  for (int turn = 0; turn < 20; turn++) {
+  for (int turn = 0; turn < 10; turn++) {
     srandom(seed * 1000 + unsigned(turn));
     hostile(
         [](Image& i) {

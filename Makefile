@@ -11,8 +11,10 @@ KERNEL ?= 6.12
 PRESET ?= dev
 DURATION ?= 600
 SEED ?= 1
+KILLS ?= 200
 CPUS ?= 2
 SECONDS ?= 60
+STATES ?= 1000000
 PREFIX ?= /usr/local
 
 .PHONY: help
@@ -37,6 +39,26 @@ torture: ## random operations by many processes for a long time (DURATION=600 SE
 	@scripts/build dev
 	@scripts/build-module $(KERNEL)
 	@tests/torture/run --duration $(DURATION) --seed $(SEED) --cpus "$(CPUS)" --kernel $(KERNEL)
+
+.PHONY: crash
+crash: ## power cuts everywhere in the code of pools, until so many images were tried (STATES=1000000 SEED=1)
+	@scripts/install-packages build
+	@scripts/build release
+	@build/release/sim/morsel-sim --states $(STATES) --seed $(SEED)
+
+.PHONY: crash-proof
+crash-proof: ## each flush and fence switched off, planted bugs: the simulator must notice (minutes)
+	@scripts/install-packages build
+	@scripts/build release
+	@build/release/sim/morsel-sim --prove
+	@sim/prove-mutants
+
+.PHONY: crash-vm
+crash-vm: ## kills a machine under a pool, again and again, and looks at what is left (KILLS=200 SEED=1 KERNEL=6.12)
+	@scripts/install-packages build vm
+	@scripts/build dev
+	@scripts/build-module $(KERNEL)
+	@tests/vm/pool-crash --kernel $(KERNEL) --kills $(KILLS) --seed $(SEED)
 
 .PHONY: fuzz
 fuzz: ## hostile media: what is mounted, checked and repaired, with libFuzzer (SECONDS=60)

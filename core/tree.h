@@ -3,9 +3,9 @@
 // object's only block map, and what processes hang into their own page tables.
 //
 // Thread safety. lookup(), subtree(), run(), next(): any time, lock-free, inside the host's
-// read-side section (RCU) so that tables stay readable. install(), grow(): concurrently with each
-// other and with readers, lock-free. split(), merge(), remove(), free(): one at a time, and no
-// install() meanwhile; readers may go on.
+// read-side section (RCU) so that tables stay readable. install(), grow(), persist(): concurrently
+// with each other and with readers, lock-free. split(), merge(), remove(), free(): one at a time, and
+// none of those meanwhile; readers may go on.
 //
 // The order that keeps the twins in step: a leaf is installed in rw first and in ro last, and all
 // tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
@@ -71,12 +71,11 @@ class Tree {
   /// holes. Returns how many are not 0.
   u64 run(Twin twin, Index first, u64 count, u64* entries) const {
     u64 found = 0;
-    for (u64 i = 0; i < count; i++) {
-      Leaf leaf{};
-      entries[i] = 0;
-      if (!lookup(twin, first + i, leaf)) continue;
-      entries[i] = format().make_leaf(twin, leaf.pfn, Level::pte);
-      found++;
+    for (u64 done = 0; done < count;) {
+      const u64 slot = slot_of(first + done, Level::pte);
+      const u64 left = entries_per_table - slot, step = left < count - done ? left : count - done;
+      found += run_in_slot(twin, first + done - slot, slot, step, entries + done);
+      done += step;
     }
     return found;
   }
@@ -201,8 +200,12 @@ class Tree {
 
   /// Makes durable what leads to the leaves in the range: roots, tables' entries, leaves. Only for
   /// what other CPUs have installed and may not have written back yet: install() itself is durable
-  /// when it returns.
+  /// when it returns. A leaf that its installer has put into rw only is completed: whoever maps the
+  /// object for writing sees it, and half a leaf does not count after a power cut.
   void persist(Range range) {
+    Level rw_level{};
+    if (Table* rw = root(Twin::rw, rw_level); rw != nullptr)
+      complete_below(rw, rw_level, 0, range);
     for (const Twin twin : twins) {
       Level level{};
       Table* table = root(twin, level);
@@ -254,6 +257,22 @@ class Tree {
     const u64 word = __atomic_load_n(&roots_.word[unsigned(twin)], __ATOMIC_ACQUIRE);
     level = static_cast<Level>(word & level_mask);
     return word == 0 ? nullptr : host_.table_at(word & ~level_mask);
+  }
+
+  /// Pages [first, first + count) of the 2-MiB slot that begins at `base`: one way down for all.
+  u64 run_in_slot(Twin twin, Index base, u64 first, u64 count, u64* entries) const {
+    const Subtree below_slot = subtree(twin, base, Level::pmd);
+    u64 found = 0;
+    for (u64 i = 0; i < count; i++) {
+      u64 entry = 0;
+      if (below_slot.kind == Subtree::Kind::table)
+        entry = settled(host_.table_at(below_slot.value), first + i);
+      const bool whole = below_slot.kind == Subtree::Kind::leaf;
+      const Pfn pfn = whole ? format().pfn(below_slot.value) + first + i : format().pfn(entry);
+      entries[i] = whole || entry != 0 ? format().make_leaf(twin, pfn, Level::pte) : 0;
+      found += entries[i] != 0;
+    }
+    return found;
   }
 
   /// The entry, waiting out a rewrite by the kernel (state `busy`).
@@ -386,6 +405,23 @@ class Tree {
       if (found < range.last && found < from + span) return found;
     }
     return index;
+  }
+
+  /// Completes every leaf of rw in the range.
+  void complete_below(Table* table, Level level, Index base, Range range) {
+    const u64 span = pages_per_entry(level);
+    const Subtree beside = level == Level::pte ? subtree(Twin::ro, base, Level::pmd) : Subtree{};
+    Table* ro = beside.kind == Subtree::Kind::table ? host_.table_at(beside.value) : nullptr;
+    u64 slot = range.first <= base ? 0 : (range.first - base) / span;
+    for (; slot < entries_per_table && base + slot * span < range.last; slot++) {
+      const u64 entry = settled(table, slot);
+      if (entry == 0 || (ro != nullptr && ro->at(slot).load() != 0)) continue;
+      const Index index = base + slot * span;
+      if (format().is_leaf(entry, level))
+        complete(index);
+      else
+        complete_below(host_.table_at(format().address(entry)), below(level), index, range);
+    }
   }
 
   void persist_below(Table* table, Level level, Index base, Range range) {

@@ -11,7 +11,7 @@ namespace {
 constexpr Phys bases[] = {0x1000, 0x2000, 0x1400000000, (1UL << 52) - 514 * frame_bytes};
 
 struct RebaseTest : testing::Test {
-  Pool pool;
+  Pool pool{96};
   Sample has = sample(pool);
 
   void expect_all(Pool& in, Phys base) {

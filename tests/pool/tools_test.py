@@ -176,6 +176,9 @@ class Mkfs(Case):
             fcntl.flock(file, fcntl.LOCK_SH)
             self.mkfs("-f", status=1)
             self.assertIn("in use by another program", self.errors)
+            self.mkfs("-f", "-s", "2M", status=1)
+            self.assertIn("in use by another program", self.errors)
+            self.assertEqual(os.path.getsize(self.image), 1 << 20)
             self.fsck("-y", status=8)
             self.fsck("-n")
             self.dump()
@@ -398,6 +401,16 @@ class Fsck(Sample):
         self.assertIn("put right", self.fsck("-p", status=1))
         self.assertTrue(self.dump_json()["superblock"]["clean"])
         self.assertIn("clean", self.fsck("-p"))
+
+    def test_a_move_to_another_base_that_was_cut_short(self):
+        self.change_superblock("<I", 112, 1)
+        self.assertEqual(self.dump_json()["superblock"]["phase"], "loosening")
+        self.assertEqual(self.dump_json("/file")["pages"], 5)
+        self.assertIn("goes on with it", self.fsck("-n"))
+        self.assertIn("was moving", self.fsck("-a", status=1))
+        self.assertEqual(self.dump_json()["superblock"]["phase"], "settled")
+        self.assertEqual(self.dump_json("/file")["pages"], 5)
+        self.fsck()
 
     def test_unknown_features(self):
         self.change_superblock("<Q", 24, 1)

@@ -85,8 +85,7 @@ class Fsck {
   Status check() {
     auto image = Image::open(options_.path, options_.writes() ? Access::change : Access::look);
     if (!image) return image.error();
-    unsigned whole = 0;
-    auto read = read_pool(*image, whole);
+    auto read = read_pool(*image, whole_);
     if (!read) {
       if (read.error().code == -EUCLEAN) status_ |= damage_left;
       return read.error();
@@ -99,12 +98,11 @@ class Fsck {
                                  "the module"};
     document_["label"] = label_of(sb);
     document_["clean"] = sb.clean != 0;
-    if (options_.automatic && !options_.force && is_orderly(*image, sb, whole)) {
+    if (options_.automatic && !options_.force && is_orderly(*image, sb, whole_)) {
       print(name() + ": clean; every mount checks it (-f does so now)");
       return Done{};
     }
     if (const Status checked = check_all(*image, sb); !checked) return checked;
-    settle_superblock(*image, sb, whole);
     if ((status_ & mended) != 0 && (status_ & damage_left) == 0 && options_.writes())
       if (const Status again = look_again(*image, sb); !again) return again;
     return image->finish();
@@ -130,6 +128,7 @@ class Fsck {
       status_ |= damage_left;
     }
     if (!status.ok()) {
+      settle_superblock(image, sb);
       print(name() + ": DAMAGED; not all of it was looked at");
       advise();
       return Done{};
@@ -142,6 +141,7 @@ class Fsck {
       document_["log_damaged"] = true;
       status_ |= options_.writes() ? mended : damage_left;
     }
+    settle_superblock(image, sb);
     summarize(walker, image);
     return Done{};
   }
@@ -183,14 +183,14 @@ class Fsck {
   }
 
   /// Both copies are whole afterwards, and say that the pool is in order if it is.
-  void settle_superblock(Image& image, Superblock& sb, unsigned whole) {
-    document_["superblock_copies"] = whole;
-    if (whole < 2)
+  void settle_superblock(Image& image, Superblock& sb) {
+    document_["superblock_copies"] = whole_;
+    if (whole_ < 2)
       print(std::string("one of the two copies of the superblock is not whole; ") +
             (options_.writes() ? "written anew" : "the next mount writes it anew"));
     const bool in_order = (status_ & damage_left) == 0;
-    if (!options_.writes() || (whole == 2 && (sb.clean != 0 || !in_order))) return;
-    if (whole < 2) status_ |= mended;
+    if (!options_.writes() || (whole_ == 2 && (sb.clean != 0 || !in_order))) return;
+    if (whole_ < 2) status_ |= mended;
     sb.clean = sb.clean != 0 || in_order;
     write_superblock(image, sb);
   }
@@ -245,6 +245,7 @@ class Fsck {
   const Options& options_;
   nlohmann::json document_{{"schema", 1}};
   int status_ = 0;
+  unsigned whole_ = 0;  ///< copies of the superblock, of two
 };
 
 int run(int argc, char** argv) {

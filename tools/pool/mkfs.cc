@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // mkfs.morselfs: an empty pool on a device or in an image file.
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,8 +62,14 @@ Status make_file(const Options& options) {
   }
   const int fd = ::open(options.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return system_error("can't make " + options.path);
-  const int failed = ::ftruncate(fd, static_cast<off_t>(*bytes)) != 0 ? errno : 0;
+  int failed = 0;
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+    failed = errno == EWOULDBLOCK ? EBUSY : errno;
+  else if (::ftruncate(fd, static_cast<off_t>(*bytes)) != 0)
+    failed = errno;
   ::close(fd);
+  if (failed == EBUSY)
+    return Error{-EBUSY, options.path + " is in use by another program; wait until that has ended"};
   if (failed != 0) return system_error("can't give " + options.path + " that size", failed);
   return Done{};
 }

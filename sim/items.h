@@ -158,9 +158,9 @@ class Items {
   /// Longer ones that nothing shorter stands for.
   void add_telling() {
     for (const char* text :
-         {"rename /a /c;unlink /c", "rename /a /c;rename /d/b /a", "write /big 600;truncate /big 0",
-          "write /big 600;punch /big 0 1024;prune /big", "detach /a;write-open 3;close",
-          "create /c;write /c 0;rename /c /a"})
+         {"write /big 5;write /big 600", "rename /a /c;unlink /c", "rename /a /c;rename /d/b /a",
+          "write /big 600;truncate /big 0", "write /big 600;punch /big 0 1024;prune /big",
+          "detach /a;write-open 3;close", "create /c;write /c 0;rename /c /a"})
       items_.push_back({Item::Kind::sequence, parse_operations(text), {}, 0});
   }
 

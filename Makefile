@@ -11,7 +11,9 @@ KERNEL ?= 6.12
 PRESET ?= dev
 DURATION ?= 600
 SEED ?= 1
+KILLS ?= 200
 CPUS ?= 2
+SECONDS ?= 60
 STATES ?= 1000000
 PREFIX ?= /usr/local
 
@@ -50,6 +52,18 @@ crash-proof: ## each flush and fence switched off, planted bugs: the simulator m
 	@scripts/build release
 	@build/release/sim/morsel-sim --prove
 	@sim/prove-mutants
+
+.PHONY: crash-vm
+crash-vm: ## kills a machine under a pool, again and again, and looks at what is left (KILLS=200 SEED=1 KERNEL=6.12)
+	@scripts/install-packages build vm
+	@scripts/build dev
+	@scripts/build-module $(KERNEL)
+	@tests/vm/pool-crash --kernel $(KERNEL) --kills $(KILLS) --seed $(SEED)
+
+.PHONY: fuzz
+fuzz: ## hostile media: what is mounted, checked and repaired, with libFuzzer (SECONDS=60)
+	@scripts/install-packages build lint
+	@tests/pool/fuzz $(SECONDS)
 
 .PHONY: vm
 vm: ## a shell in a VM with morselfs mounted on /mnt/m (KERNEL=6.1 or 6.12)

@@ -71,12 +71,11 @@ class Tree {
   /// holes. Returns how many are not 0.
   u64 run(Twin twin, Index first, u64 count, u64* entries) const {
     u64 found = 0;
-    for (u64 i = 0; i < count; i++) {
-      Leaf leaf{};
-      entries[i] = 0;
-      if (!lookup(twin, first + i, leaf)) continue;
-      entries[i] = format().make_leaf(twin, leaf.pfn, Level::pte);
-      found++;
+    for (u64 done = 0; done < count;) {
+      const u64 slot = slot_of(first + done, Level::pte);
+      const u64 left = entries_per_table - slot, step = left < count - done ? left : count - done;
+      found += run_in_slot(twin, first + done - slot, slot, step, entries + done);
+      done += step;
     }
     return found;
   }
@@ -258,6 +257,22 @@ class Tree {
     const u64 word = __atomic_load_n(&roots_.word[unsigned(twin)], __ATOMIC_ACQUIRE);
     level = static_cast<Level>(word & level_mask);
     return word == 0 ? nullptr : host_.table_at(word & ~level_mask);
+  }
+
+  /// Pages [first, first + count) of the 2-MiB slot that begins at `base`: one way down for all.
+  u64 run_in_slot(Twin twin, Index base, u64 first, u64 count, u64* entries) const {
+    const Subtree below_slot = subtree(twin, base, Level::pmd);
+    u64 found = 0;
+    for (u64 i = 0; i < count; i++) {
+      u64 entry = 0;
+      if (below_slot.kind == Subtree::Kind::table)
+        entry = settled(host_.table_at(below_slot.value), first + i);
+      const bool whole = below_slot.kind == Subtree::Kind::leaf;
+      const Pfn pfn = whole ? format().pfn(below_slot.value) + first + i : format().pfn(entry);
+      entries[i] = whole || entry != 0 ? format().make_leaf(twin, pfn, Level::pte) : 0;
+      found += entries[i] != 0;
+    }
+    return found;
   }
 
   /// The entry, waiting out a rewrite by the kernel (state `busy`).

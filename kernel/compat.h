@@ -7,6 +7,7 @@
 #define MORSELFS_COMPAT_H
 
 #include <linux/fs.h>
+#include <linux/mman.h>
 #include <linux/splice.h>
 #include <linux/version.h>
 
@@ -59,6 +60,41 @@ static inline void morsel_touch_mtime(struct inode *inode)
 	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
 #endif
 }
+
+static inline void morsel_get_times(const struct inode *inode, struct timespec64 *access,
+				    struct timespec64 *modification, struct timespec64 *change)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	*access = inode->i_atime;
+	*modification = inode->i_mtime;
+	*change = inode->i_ctime;
+#else
+	*access = inode_get_atime(inode);
+	*modification = inode_get_mtime(inode);
+	*change = inode_get_ctime(inode);
+#endif
+}
+
+static inline void morsel_set_times(struct inode *inode, struct timespec64 access,
+				    struct timespec64 modification, struct timespec64 change)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	inode->i_atime = access;
+	inode->i_mtime = modification;
+	inode->i_ctime = change;
+#else
+	inode_set_atime_to_ts(inode, access);
+	inode_set_mtime_to_ts(inode, modification);
+	inode_set_ctime_to_ts(inode, change);
+#endif
+}
+
+/* mmap(2) may be asked for MAP_SYNC: whoever stores through it flushes by himself. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define MORSEL_TAKES_MAP_SYNC .mmap_supported_flags = MAP_SYNC
+#else
+#define MORSEL_TAKES_MAP_SYNC .fop_flags = FOP_MMAP_SYNC
+#endif
 
 /* It comes into being now. */
 static inline struct timespec64 morsel_init_times(struct inode *inode)

@@ -488,8 +488,7 @@ static unsigned long missing_tables(struct cover *cover, const struct segment *s
 /* Before the lock: runs and tables that the segments will need. */
 static bool prepare(struct graft_table *table, struct cover *cover)
 {
-	unsigned long tables = 0;
-	bool raw = false;
+	unsigned long tables = 0, entries = 0;
 	unsigned int i;
 
 	for (i = 0; i < cover->count; i++) {
@@ -507,7 +506,9 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 			return false;
 		if (segment->level != MORSEL_PUD && !known)
 			tables += missing_tables(cover, segment);
-		raw |= segment->level != MORSEL_PUD;
+		/* A 2-MiB slot may want all entries of a table of the process's own. */
+		if (segment->level != MORSEL_PUD)
+			entries = max(entries, segment->level == MORSEL_PMD ? PTRS_PER_PTE : count);
 		if (known)
 			continue;
 		run = morsel_may_fail(RUN, kzalloc(struct_size(run, slots, count),
@@ -521,10 +522,10 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 		run->count = count;
 		cover->runs[i] = run;
 	}
-	if (raw)
+	if (entries)
 		cover->entries = morsel_may_fail(
-			ENTRIES, kmalloc_array(PTRS_PER_PTE, sizeof(*cover->entries), GFP_KERNEL));
-	return (!raw || cover->entries) && add_spares(cover, tables);
+			ENTRIES, kmalloc_array(entries, sizeof(*cover->entries), GFP_KERNEL));
+	return (!entries || cover->entries) && add_spares(cover, tables);
 }
 
 static void clean_up(struct cover *cover)

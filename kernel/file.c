@@ -20,6 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "pool.h"
 #include "vfs.h"
 
 #define SLOT_BYTES (MORSEL_HUGE_PAGES << PAGE_SHIFT)
@@ -30,8 +31,10 @@ static pgoff_t pages_up(loff_t bytes)
 }
 
 /* O_DIRECT has nothing to bypass: it is the same copy. Reads never wait. */
-static int morsel_open(struct inode *inode, struct file *file)
+int morsel_open(struct inode *inode, struct file *file)
 {
+	if (morsel_pool_is_shut_down(inode))
+		return -EIO;
 	if ((file->f_mode & FMODE_WRITE) && morsel_is_sealed(inode))
 		return -EPERM;
 	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
@@ -62,7 +65,7 @@ static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
 	length = min3(PAGE_SIZE - offset, (size_t)(size - pos), iov_iter_count(to));
 	if (!page) {
 		copied = iov_iter_zero(length, to);
-	} else if (PageHWPoison(page)) {
+	} else if (morsel_object_is_bad(inode, page)) {
 		err = -EIO;
 		goto out;
 	} else {
@@ -76,11 +79,13 @@ out:
 	return err;
 }
 
-static ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
+ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t done = 0, ret = 0;
 
+	if (morsel_pool_is_shut_down(inode))
+		return -EIO;
 	while (iov_iter_count(to)) {
 		ret = fatal_signal_pending(current) ? -EINTR : read_page(inode, iocb->ki_pos, to);
 		if (ret <= 0)
@@ -106,8 +111,8 @@ static void zero_present(struct inode *inode, loff_t start, loff_t end)
 		size_t to = min_t(loff_t, end - pos, PAGE_SIZE);
 
 		/* Whoever reads a poisoned page is told so; writing to it is a machine check. */
-		if (page && !PageHWPoison(page))
-			memzero_page(page, from, to - from);
+		if (page && !morsel_object_is_bad(inode, page))
+			morsel_object_zero(inode, page, from, to - from);
 		if (page)
 			put_page(page);
 		index++;
@@ -144,11 +149,11 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 	page = morsel_object_fill(inode, pos >> PAGE_SHIFT, size);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
-	if (PageHWPoison(page)) {
+	if (morsel_object_is_bad(inode, page)) {
 		put_page(page);
 		return -EIO;
 	}
-	copied = copy_from_iter(page_address(page) + offset, length, from);
+	copied = morsel_object_copy_in(inode, page, offset, length, from);
 	put_page(page);
 	return copied ? copied : -EFAULT;
 }
@@ -169,8 +174,10 @@ static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *fro
 		if (ret < 0)
 			break;
 		pos += ret;
-		if (pos > i_size_read(inode))
+		if (pos > i_size_read(inode)) {
+			morsel_order(inode);
 			i_size_write(inode, pos);
+		}
 		if (IS_ALIGNED(pos, SLOT_BYTES)) {
 			morsel_object_settle(inode, unsettled, pos);
 			unsettled = pos;
@@ -184,7 +191,7 @@ static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *fro
 	return pos > start ? pos - start : ret;
 }
 
-static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
+ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t ret;
@@ -192,6 +199,8 @@ static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	/* Filling holes allocates. */
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		return -EAGAIN;
+	if (morsel_pool_is_shut_down(inode))
+		return -EIO;
 	inode_lock(inode);
 	/* The file may have become immutable, append-only or sealed since it was opened. */
 	ret = -EPERM;
@@ -206,6 +215,7 @@ static ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ret = write_pages(inode, iocb->ki_pos, from);
 	if (ret > 0)
 		iocb->ki_pos += ret;
+	morsel_save(inode);
 out:
 	inode_unlock(inode);
 	return ret;
@@ -227,7 +237,7 @@ static loff_t seek_hole_data(struct inode *inode, loff_t offset, bool data)
 	return max(offset, found);
 }
 
-static loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
+loff_t morsel_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct inode *inode = file_inode(file);
 
@@ -258,11 +268,10 @@ static int punch_hole(struct inode *inode, loff_t start, loff_t end)
 /* Is there room for the holes among the pages [first, last)? */
 static int check_room(struct inode *inode, pgoff_t first, pgoff_t last)
 {
-	struct morsel_sb *msb = MORSEL_SB(inode->i_sb);
-	unsigned long limit = READ_ONCE(msb->max_blocks);
+	unsigned long size = morsel_object_size_limit(inode->i_sb);
 	unsigned long holes = 0;
 
-	if (last - first > limit)
+	if (last - first > size)
 		return -ENOSPC;
 	while ((first = morsel_object_next(inode, first, last, false)) < last) {
 		pgoff_t end = morsel_object_next(inode, first, last, true);
@@ -273,9 +282,7 @@ static int check_room(struct inode *inode, pgoff_t first, pgoff_t last)
 			return -EINTR;
 		cond_resched();
 	}
-	if (holes > limit || percpu_counter_compare(&msb->used_blocks, limit - holes) > 0)
-		return -ENOSPC;
-	return 0;
+	return holes > morsel_object_room(inode->i_sb) ? -ENOSPC : 0;
 }
 
 /* Gives every page of [first, last) a frame. `size`: what the file will be. */
@@ -331,18 +338,21 @@ static int allocate(struct inode *inode, int mode, loff_t start, loff_t end)
 		zero_present(inode, start, end);
 	if (size > old_size) {
 		zero_behind_eof(inode, size);
+		morsel_order(inode);
 		i_size_write(inode, size);
 	}
 	return 0;
 }
 
-static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
+long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
 {
 	struct inode *inode = file_inode(file);
 	long err;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
+	if (morsel_pool_is_shut_down(inode))
+		return -EIO;
 	inode_lock(inode);
 	/* The VFS has asked before the lock; chattr(1) may have had it meanwhile. */
 	err = -EPERM;
@@ -356,6 +366,7 @@ static long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t 
 		err = punch_hole(inode, offset, offset + length);
 	else
 		err = allocate(inode, mode, offset, offset + length);
+	morsel_save(inode);
 out:
 	inode_unlock(inode);
 	return err;
@@ -376,7 +387,7 @@ static long ioctl_info(struct inode *inode, struct morselfs_info __user *user)
 	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static long morsel_ioctl(struct file *file, unsigned int command, unsigned long argument)
+long morsel_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	/* The command holds the structure's size, which grows with the versions. */
 	const unsigned int any_size = ~(_IOC_SIZEMASK << _IOC_SIZESHIFT);
@@ -385,22 +396,14 @@ static long morsel_ioctl(struct file *file, unsigned int command, unsigned long 
 		return ioctl_info(file_inode(file), (struct morselfs_info __user *)argument);
 	if (command == MORSELFS_IOC_SEAL)
 		return morsel_seal(file);
+	if (command == MORSEL_IOC_GOINGDOWN && morsel_pool_of(file_inode(file)))
+		return morsel_pool_shutdown_ioctl(file, (u32 __user *)argument);
 	return -ENOTTY;
 }
 
 const struct file_operations morsel_file_operations = {
-	.open = morsel_open,
-	.llseek = morsel_llseek,
-	.read_iter = morsel_read_iter,
-	.write_iter = morsel_write_iter,
-	.mmap = morsel_mmap,
-	.get_unmapped_area = morsel_get_unmapped_area,
-	.splice_read = morsel_splice_read,
-	.splice_write = iter_file_splice_write,
-	.fallocate = morsel_fallocate,
+	MORSEL_FILE_OPERATIONS,
 	.fsync = noop_fsync,
-	.unlocked_ioctl = morsel_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
 };
 
 /*
@@ -408,7 +411,7 @@ const struct file_operations morsel_file_operations = {
  * no page cache, which they find out too late: they have unmapped it by then, through the
  * object's own tables. This they ask first (with mapping_set_release_always()).
  */
-static bool morsel_release_folio(struct folio *folio, gfp_t gfp)
+bool morsel_release_folio(struct folio *folio, gfp_t gfp)
 {
 	return false;
 }

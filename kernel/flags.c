@@ -17,7 +17,7 @@
 #define MORSEL_FLAGS_INHERITED (FS_NODUMP_FL | FS_NOATIME_FL)
 
 /* Under i_rwsem, or before anybody else sees the inode. */
-static void set_flags(struct inode *inode, unsigned int flags)
+void morsel_set_flags(struct inode *inode, unsigned int flags)
 {
 	unsigned int vfs_flags = 0;
 
@@ -34,7 +34,7 @@ static void set_flags(struct inode *inode, unsigned int flags)
 void morsel_inherit_flags(struct inode *inode, const struct inode *dir)
 {
 	if (dir)
-		set_flags(inode, MORSEL_I(dir)->flags & MORSEL_FLAGS_INHERITED);
+		morsel_set_flags(inode, MORSEL_I(dir)->flags & MORSEL_FLAGS_INHERITED);
 }
 
 int morsel_fileattr_get(struct dentry *dentry, struct fileattr *attributes)
@@ -48,8 +48,9 @@ int morsel_fileattr_set(struct morsel_idmap *idmap, struct dentry *dentry,
 {
 	if (fileattr_has_fsx(attributes) || attributes->flags & ~MORSEL_FLAGS)
 		return -EOPNOTSUPP;
-	set_flags(d_inode(dentry), attributes->flags);
+	morsel_set_flags(d_inode(dentry), attributes->flags);
 	morsel_touch_ctime(d_inode(dentry));
+	morsel_save(d_inode(dentry));
 	return 0;
 }
 

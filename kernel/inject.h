@@ -36,6 +36,15 @@
 	site(MERGE_FRAME, "merge-frame")                                                  \
 	site(TABLE, "table")                                                              \
 	site(TABLE_LOCK, "table-lock")                                                    \
+	/* pool_*.c */                                                                    \
+	site(POOL, "pool")                                                                \
+	site(POOL_DEVICE, "pool-device")                                                  \
+	site(POOL_CORE, "pool-core")                                                      \
+	site(POOL_WALK, "pool-walk")                                                      \
+	site(POOL_NAME, "pool-name")                                                      \
+	site(POOL_INODE, "pool-inode")                                                    \
+	site(POOL_FRAME, "pool-frame")                                                    \
+	site(POOL_XATTRS, "pool-xattrs")                                                  \
 	/* graft.c, cover.c */                                                            \
 	site(GRAFT_TABLE, "graft-table")                                                  \
 	site(RUN, "run")                                                                  \

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "inject.h"
+#include "pool.h"
 #include "vfs.h"
 
 /* Bytes of attributes and link that come with an inode. */
@@ -58,6 +59,7 @@ struct inode *morsel_alloc_inode(struct super_block *sb)
 	mi->sealed = false;
 	mi->extra_inodes = 0;
 	mi->link = NULL;
+	mi->medium = NULL;
 	return &mi->vfs_inode;
 }
 
@@ -67,6 +69,7 @@ void morsel_free_inode(struct inode *inode)
 	struct morsel_inode *mi = MORSEL_I(inode);
 
 	kfree(mi->link);
+	kfree(mi->medium);
 	kmem_cache_free(morsel_inode_cache, mi);
 }
 
@@ -121,7 +124,9 @@ int morsel_charge_room(struct inode *inode, size_t bytes)
 void morsel_evict_inode(struct inode *inode)
 {
 	truncate_inode_pages_final(&inode->i_data);
-	if (S_ISREG(inode->i_mode))
+	if (MORSEL_SB(inode->i_sb)->pool)
+		morsel_pool_evict(inode);
+	else if (S_ISREG(inode->i_mode))
 		morsel_object_free(inode);
 	morsel_xattrs_free(MORSEL_I(inode));
 	uncharge_inodes(inode->i_sb, 1 + MORSEL_I(inode)->extra_inodes);
@@ -130,13 +135,15 @@ void morsel_evict_inode(struct inode *inode)
 
 static const struct inode_operations morsel_special_inode_operations;
 
-static void morsel_set_operations(struct inode *inode, dev_t dev)
+void morsel_set_operations(struct inode *inode, dev_t dev)
 {
+	bool in_pool = MORSEL_SB(inode->i_sb)->pool;
+
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		inode->i_op = &morsel_file_inode_operations;
-		inode->i_fop = &morsel_file_operations;
-		inode->i_mapping->a_ops = &morsel_aops;
+		inode->i_fop = in_pool ? &morsel_pool_file_operations : &morsel_file_operations;
+		inode->i_mapping->a_ops = in_pool ? &morsel_pool_aops : &morsel_aops;
 		mapping_set_release_always(inode->i_mapping); /* see morsel_release_folio() */
 		break;
 	case S_IFDIR:
@@ -144,7 +151,7 @@ static void morsel_set_operations(struct inode *inode, dev_t dev)
 		inc_nlink(inode);
 		inode->i_size = PAGE_SIZE;
 		inode->i_op = &morsel_dir_inode_operations;
-		inode->i_fop = &simple_dir_operations;
+		inode->i_fop = in_pool ? &morsel_pool_dir_operations : &simple_dir_operations;
 		break;
 	case S_IFLNK:
 		inode->i_op = &morsel_symlink_inode_operations;
@@ -160,6 +167,8 @@ struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_
 	struct inode *inode;
 	int err;
 
+	if (MORSEL_SB(sb)->pool && READ_ONCE(MORSEL_SB(sb)->pool->shut_down))
+		return ERR_PTR(-EIO);
 	err = morsel_charge_inode(sb);
 	if (err)
 		return ERR_PTR(err);
@@ -199,6 +208,8 @@ int morsel_setattr(struct morsel_idmap *idmap, struct dentry *dentry, struct iat
 	struct inode *inode = d_inode(dentry);
 	int err;
 
+	if (morsel_pool_is_shut_down(inode))
+		return -EIO;
 	/* ftruncate(2) of a file that was open by then; the VFS refuses the rest. */
 	if (IS_IMMUTABLE(inode) || ((IS_APPEND(inode) || morsel_is_sealed(inode)) &&
 				    (attr->ia_valid & ATTR_SIZE)))
@@ -214,6 +225,7 @@ int morsel_setattr(struct morsel_idmap *idmap, struct dentry *dentry, struct iat
 		morsel_touch_mtime(inode);
 	}
 	setattr_copy(idmap, inode, attr);
+	morsel_save(inode);
 	return 0;
 }
 

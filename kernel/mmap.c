@@ -20,6 +20,7 @@
 #include "graft.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "pool.h"
 
 static bool grafting(const struct vm_area_struct *vma)
 {
@@ -37,15 +38,17 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 
 	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
 		return VM_FAULT_SIGBUS;
+	if (morsel_pool_is_shut_down(inode))
+		return VM_FAULT_SIGBUS;
 	if (!grafting(vmf->vma))
 		return morsel_ordinary_fault(vmf);
 	page = morsel_object_get(inode, vmf->pgoff);
 	was_hole = !page;
 	if (was_hole)
-		page = morsel_object_fill(inode, vmf->pgoff, 0);
+		page = morsel_object_fill_fault(inode, vmf->pgoff);
 	if (IS_ERR(page))
 		return morsel_fault_of(PTR_ERR(page));
-	if (PageHWPoison(page)) {
+	if (morsel_object_is_bad(inode, page)) {
 		put_page(page);
 		return VM_FAULT_HWPOISON;
 	}
@@ -148,15 +151,36 @@ static const struct vm_operations_struct private_ops = {
 	.fault = morsel_fault,
 };
 
+/*
+ * On a pool, what a graft needs may not be there, and not to be had: a pmd table for a 1-GiB slot.
+ * And nothing is to be grafted that has pages which can't be read.
+ */
+static bool morsel_may_graft(struct vm_area_struct *vma)
+{
+	struct inode *inode = file_inode(vma->vm_file);
+
+	if (!morsel_pool_of(inode))
+		return true;
+	return morsel_pool_may_graft(inode) &&
+	       (vma->vm_end - vma->vm_start < PUD_SIZE ||
+		!morsel_tree_grow(&MORSEL_I(inode)->tree, 0, MORSEL_PMD));
+}
+
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
 	bool shared = vma->vm_flags & VM_MAYSHARE;
+	int err;
 
 	if (shared && IS_IMMUTABLE(inode)) {
 		if (vma->vm_flags & VM_WRITE)
 			return -EPERM;
 		morsel_vm_flags_clear(vma, VM_MAYWRITE); /* nor by mprotect() later */
+	}
+	if (morsel_pool_of(inode)) {
+		err = morsel_pool_mmap(file, vma);
+		if (err)
+			return err;
 	}
 	file_accessed(file);
 	vma->vm_ops = shared ? &shared_ops : &private_ops;
@@ -172,7 +196,10 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		 * object would be dumped whole.
 		 */
 		morsel_vm_flags_set(vma, VM_DONTDUMP | VM_LOCKONFAULT);
-		vma->vm_private_data = morsel_graft_table_get(vma->vm_mm);
+		if (morsel_may_graft(vma))
+			vma->vm_private_data = morsel_graft_table_get(vma->vm_mm);
+		else
+			morsel_vm_flags_set(vma, VM_MIXEDMAP); /* for zeros in holes; as above */
 	}
 	/* Who frees tables holds this lock exclusively and has seen no mapping. */
 	filemap_invalidate_lock_shared(inode->i_mapping);

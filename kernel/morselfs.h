@@ -18,6 +18,7 @@
  *   seal.c      contents that nobody can change any more
  *   super.c     mount options, statfs, module load and unload
  *   sysfs.c     what a mount holds, in numbers: /sys/fs/morselfs
+ *   pool.h      mounts on persistent memory, whose files outlive the machine; has an order of its own
  *   trace.h     tracepoints; trace.c makes them
  *   inject.c    allocations that fail on demand, for tests
  */
@@ -41,6 +42,9 @@
 /* A 2-MiB slot in pages, and the order of the folio that fills it. */
 #define MORSEL_HUGE_ORDER 9
 #define MORSEL_HUGE_PAGES (1UL << MORSEL_HUGE_ORDER)
+
+struct morsel_pool;
+struct morsel_medium;
 
 enum morsel_huge { MORSEL_HUGE_NEVER, MORSEL_HUGE_ALWAYS };
 
@@ -83,6 +87,7 @@ struct morsel_counts {
  * @huge: which leaves new data gets
  * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
+ * @pool: on persistent memory; NULL for an ordinary mount
  * @kobj: its directory in sysfs
  * @kobj_released: nobody refers to @kobj any more
  */
@@ -99,6 +104,7 @@ struct morsel_sb {
 	umode_t mode;
 	kuid_t uid;
 	kgid_t gid;
+	struct morsel_pool *pool;
 	struct kobject kobj;
 	struct completion kobj_released;
 };
@@ -121,6 +127,7 @@ struct morsel_sb {
  * @sealed: contents and size stay for ever; set once, under i_rwsem
  * @btime: when the inode was made
  * @xattr_lock, @xattrs: extended attributes
+ * @medium: what an inode of a pool has more; NULL on an ordinary mount
  * @extra_inodes: paid for large attributes and links; changes under @xattr_lock
  */
 struct morsel_inode {
@@ -145,8 +152,11 @@ struct morsel_inode {
 	struct list_head xattrs;
 	unsigned int extra_inodes;
 	char *link; /* symbolic link's target */
+	struct morsel_medium *medium;
 	struct inode vfs_inode;
 };
+
+void morsel_pool_save(struct inode *inode); /* pool.h */
 
 static inline struct morsel_inode *MORSEL_I(const struct inode *inode)
 {
@@ -160,6 +170,13 @@ static inline struct morsel_inode *MORSEL_I(const struct inode *inode)
 static inline bool morsel_too_many_tables(const struct morsel_inode *mi)
 {
 	return atomic_long_read(&mi->table_pages) > 1024 + 8 * atomic_long_read(&mi->frames);
+}
+
+/* An operation has changed the inode: on a pool, it and all that was written to it is durable now. */
+static inline void morsel_save(struct inode *inode)
+{
+	if (MORSEL_I(inode)->medium)
+		morsel_pool_save(inode);
 }
 
 static inline struct morsel_sb *MORSEL_SB(const struct super_block *sb)
@@ -185,6 +202,10 @@ static inline struct morsel_sb *MORSEL_SB(const struct super_block *sb)
 /* Empty object in a fresh inode. */
 void morsel_object_init(struct morsel_inode *mi);
 
+/* What may be filled yet, and what could be filled if nothing were, in pages. */
+unsigned long morsel_object_room(struct super_block *sb);
+unsigned long morsel_object_size_limit(struct super_block *sb);
+
 /*
  * The page at `index` with a reference taken, NULL for a hole. Lock-free; needs
  * no lock of the caller's. Drop it with put_page(). It may belong to a compound
@@ -200,6 +221,9 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
  * ERR_PTR(-ENOSPC) when the mount is full, ERR_PTR(-ENOMEM) without memory.
  */
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
+
+/* The same for a fault: on a pool, waits while it is frozen. */
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index);
 
 /*
  * A fault has filled the hole at `index`. Whoever touches holes at a constant distance, one after
@@ -248,6 +272,16 @@ void morsel_object_unmapped(struct inode *inode);
 
 /* Frees everything; nobody maps or uses the object any more (evict_inode). */
 void morsel_object_free(struct inode *inode);
+
+/*
+ * The object's contents as they are written, by the kernel: on a pool what is written is on its way
+ * to the medium when these return, and there after the next morsel_pool_save().
+ */
+size_t morsel_object_copy_in(struct inode *inode, struct page *page, size_t offset, size_t bytes,
+			     struct iov_iter *from);
+void morsel_object_zero(struct inode *inode, struct page *page, size_t offset, size_t bytes);
+/* True if the page is broken: whoever reads it is told so. */
+bool morsel_object_is_bad(struct inode *inode, struct page *page);
 
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);

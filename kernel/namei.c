@@ -1,20 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Directories. They live in the dentry cache alone: every entry holds a
- * reference of its own on its dentry, as in other file systems in memory.
+ * reference of its own on its dentry, as in other file systems in memory. On a pool they
+ * lie on the medium, too, and change there first: what fails, fails before anything is seen.
  */
 #include <linux/dcache.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "inject.h"
+#include "pool.h"
 #include "vfs.h"
 
-static void morsel_add_entry(struct inode *dir, struct dentry *dentry, struct inode *inode)
+/* A new inode gets no name after all. */
+static void discard(struct inode *inode)
 {
+	clear_nlink(inode);
+	iput(inode);
+}
+
+/* On a pool, gives a new inode its place on the medium; then its labels. `name`: NULL for none. */
+static int complete_inode(struct inode *inode, struct inode *dir, const struct qstr *name)
+{
+	int err = 0;
+
+	if (morsel_pool_of(dir))
+		err = morsel_pool_new_inode(inode, inode->i_link);
+	return err ?: morsel_init_security(inode, dir, name);
+}
+
+/* The name appears. On a pool, that can fail. */
+static int morsel_add_entry(struct inode *dir, struct dentry *dentry, struct inode *inode)
+{
+	int err = 0;
+
+	if (morsel_pool_of(dir))
+		err = morsel_pool_add_name(dir, dentry, inode);
+	if (err)
+		return err;
 	morsel_touch_mtime(dir);
+	morsel_save(dir);
 	d_instantiate(dentry, inode);
 	dget(dentry); /* pins it in memory until unlink */
+	return 0;
 }
 
 static int morsel_mknod(struct morsel_idmap *idmap, struct inode *dir, struct dentry *dentry,
@@ -25,13 +53,12 @@ static int morsel_mknod(struct morsel_idmap *idmap, struct inode *dir, struct de
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
-	err = morsel_init_security(inode, dir, &dentry->d_name);
-	if (err) {
-		iput(inode);
-		return err;
-	}
-	morsel_add_entry(dir, dentry, inode);
-	return 0;
+	err = complete_inode(inode, dir, &dentry->d_name);
+	if (!err)
+		err = morsel_add_entry(dir, dentry, inode);
+	if (err)
+		discard(inode);
+	return err;
 }
 
 static int morsel_create(struct morsel_idmap *idmap, struct inode *dir, struct dentry *dentry,
@@ -67,13 +94,15 @@ static int morsel_symlink(struct morsel_idmap *idmap, struct inode *dir, struct 
 	err = morsel_charge_room(inode, inode->i_size);
 	if (err)
 		goto fail;
-	err = morsel_init_security(inode, dir, &dentry->d_name);
+	err = complete_inode(inode, dir, &dentry->d_name);
 	if (err)
 		goto fail;
-	morsel_add_entry(dir, dentry, inode);
+	err = morsel_add_entry(dir, dentry, inode);
+	if (err)
+		goto fail;
 	return 0;
 fail:
-	iput(inode);
+	discard(inode);
 	return err;
 }
 
@@ -85,9 +114,9 @@ static int morsel_tmpfile(struct morsel_idmap *idmap, struct inode *dir, struct 
 
 	if (IS_ERR(inode))
 		return finish_open_simple(file, PTR_ERR(inode));
-	err = morsel_init_security(inode, dir, NULL);
+	err = complete_inode(inode, dir, NULL);
 	if (err)
-		iput(inode);
+		discard(inode);
 	else
 		d_tmpfile(file, inode);
 	return finish_open_simple(file, err);
@@ -101,9 +130,21 @@ static int morsel_link(struct dentry *old_dentry, struct inode *dir, struct dent
 {
 	int err = 0;
 
-	if (d_inode(old_dentry)->i_nlink)
+	struct inode *inode = d_inode(old_dentry);
+
+	if (inode->i_nlink)
 		err = morsel_charge_inode(dir->i_sb);
-	return err ?: simple_link(old_dentry, dir, dentry);
+	if (!err && morsel_pool_of(dir)) {
+		err = morsel_pool_add_name(dir, dentry, inode);
+		if (err && inode->i_nlink)
+			morsel_uncharge_inode(dir->i_sb);
+	}
+	if (err)
+		return err;
+	simple_link(old_dentry, dir, dentry); /* never fails */
+	morsel_save(inode);
+	morsel_save(dir);
+	return 0;
 }
 
 /* A link goes; eviction gives back what the last one cost. */
@@ -113,54 +154,131 @@ static void morsel_uncharge_link(struct inode *inode)
 		morsel_uncharge_inode(inode->i_sb);
 }
 
+/* Its change time is nobody's any more if it has no name. */
+static void save_unlinked(struct inode *inode)
+{
+	if (inode->i_nlink)
+		morsel_save(inode);
+}
+
 static int morsel_unlink(struct inode *dir, struct dentry *dentry)
 {
-	morsel_uncharge_link(d_inode(dentry));
-	return simple_unlink(dir, dentry);
+	struct inode *inode = d_inode(dentry);
+
+	if (morsel_pool_is_shut_down(dir))
+		return -EIO;
+	if (morsel_pool_of(dir))
+		morsel_pool_clear_name(dir, dentry);
+	morsel_uncharge_link(inode);
+	simple_unlink(dir, dentry);
+	save_unlinked(inode);
+	morsel_save(dir);
+	return 0;
+}
+
+static int morsel_rmdir(struct inode *dir, struct dentry *dentry)
+{
+	if (!simple_empty(dentry))
+		return -ENOTEMPTY;
+	if (morsel_pool_is_shut_down(dir))
+		return -EIO;
+	if (morsel_pool_of(dir))
+		morsel_pool_clear_name(dir, dentry);
+	simple_rmdir(dir, dentry);
+	morsel_save(dir);
+	return 0;
 }
 
 /*
- * Leaves a whiteout where the old name was. It is hashed while the old dentry
+ * What is left where the old name was. It is hashed while the old dentry
  * still is, so a lookup finds one of them at any time; the VFS then moves the
  * old one away.
  */
-static int morsel_whiteout(struct morsel_idmap *idmap, struct inode *dir, struct dentry *old_dentry)
+static struct dentry *make_whiteout(struct inode *dir, struct dentry *old_dentry,
+				    struct inode **inode)
 {
 	struct dentry *whiteout;
 	int err;
 
 	whiteout = morsel_may_fail(WHITEOUT, d_alloc(old_dentry->d_parent, &old_dentry->d_name));
 	if (!whiteout)
-		return -ENOMEM;
-	err = morsel_mknod(idmap, dir, whiteout, S_IFCHR | WHITEOUT_MODE, WHITEOUT_DEV);
+		return ERR_PTR(-ENOMEM);
+	*inode = morsel_new_inode(dir->i_sb, dir, S_IFCHR | WHITEOUT_MODE, WHITEOUT_DEV);
+	err = PTR_ERR_OR_ZERO(*inode);
+	if (!err) {
+		err = complete_inode(*inode, dir, &whiteout->d_name);
+		if (err)
+			discard(*inode);
+	}
 	if (!err)
-		d_rehash(whiteout);
+		return whiteout;
 	dput(whiteout);
-	return err;
+	return ERR_PTR(err);
+}
+
+static void put_whiteout(struct dentry *whiteout, struct inode *inode)
+{
+	/* On a pool it has the old name's place: so the old one may have got another. */
+	d_instantiate(whiteout, inode);
+	d_rehash(whiteout); /* the reference stays: it pins the name */
+}
+
+static void save_renamed(struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
+			 struct inode *replaced)
+{
+	morsel_save(d_inode(old_dentry));
+	if (replaced)
+		save_unlinked(replaced);
+	morsel_save(old_dir);
+	morsel_save(new_dir);
 }
 
 static int morsel_rename(struct morsel_idmap *idmap, struct inode *old_dir,
 			 struct dentry *old_dentry, struct inode *new_dir,
 			 struct dentry *new_dentry, unsigned int flags)
 {
-	int err;
+	struct inode *replaced = d_inode(new_dentry), *inode = NULL;
+	struct dentry *whiteout = NULL;
+	void *old_place = old_dentry->d_fsdata;
+	int err = 0;
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
 		return -EINVAL;
-	if (flags & RENAME_EXCHANGE)
-		return simple_rename_exchange(old_dir, old_dentry, new_dir, new_dentry);
-	/* Checked here, so that simple_rename() can't fail after the whiteout. */
+	if (morsel_pool_is_shut_down(old_dir))
+		return -EIO;
+	if (flags & RENAME_EXCHANGE) {
+		if (morsel_pool_of(old_dir))
+			morsel_pool_exchange(old_dentry, new_dentry);
+		simple_rename_exchange(old_dir, old_dentry, new_dir, new_dentry);
+		save_renamed(old_dir, old_dentry, new_dir, replaced);
+		return 0;
+	}
+	/* Checked here, so that simple_rename() can't fail after what comes before it. */
 	if (!simple_empty(new_dentry))
 		return -ENOTEMPTY;
 	if (flags & RENAME_WHITEOUT) {
-		err = morsel_whiteout(idmap, old_dir, old_dentry);
-		if (err)
-			return err;
+		whiteout = make_whiteout(old_dir, old_dentry, &inode);
+		if (IS_ERR(whiteout))
+			return PTR_ERR(whiteout);
 	}
-	if (d_really_is_positive(new_dentry))
-		morsel_uncharge_link(d_inode(new_dentry));
-	return simple_rename(idmap, old_dir, old_dentry, new_dir, new_dentry,
-			     flags & ~RENAME_WHITEOUT);
+	if (morsel_pool_of(old_dir))
+		err = morsel_pool_rename(old_dir, old_dentry, new_dir, new_dentry, inode);
+	if (err) {
+		if (whiteout) {
+			discard(inode);
+			dput(whiteout);
+		}
+		return err;
+	}
+	if (whiteout) {
+		whiteout->d_fsdata = old_place;
+		put_whiteout(whiteout, inode);
+	}
+	if (replaced)
+		morsel_uncharge_link(replaced);
+	simple_rename(idmap, old_dir, old_dentry, new_dir, new_dentry, flags & ~RENAME_WHITEOUT);
+	save_renamed(old_dir, old_dentry, new_dir, replaced);
+	return 0;
 }
 
 const struct inode_operations morsel_dir_inode_operations = {
@@ -170,7 +288,7 @@ const struct inode_operations morsel_dir_inode_operations = {
 	.unlink = morsel_unlink,
 	.symlink = morsel_symlink,
 	.mkdir = morsel_mkdir,
-	.rmdir = simple_rmdir,
+	.rmdir = morsel_rmdir,
 	.mknod = morsel_mknod,
 	.rename = morsel_rename,
 	.tmpfile = morsel_tmpfile,

@@ -16,11 +16,13 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/uio.h>
 
 #include "frame.h"
 #include "inject.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "pool.h"
 #include "trace.h"
 
 /* Above any page number that a file can have: s_maxbytes is 2^47. */
@@ -33,6 +35,7 @@
 void morsel_object_init(struct morsel_inode *mi)
 {
 	memset(&mi->tree, 0, sizeof(mi->tree));
+	mi->tree.root = mi->tree.own;
 	atomic_long_set(&mi->frames, 0);
 	atomic_long_set(&mi->leaves_4k, 0);
 	atomic_long_set(&mi->leaves_2m, 0);
@@ -127,8 +130,11 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 
 static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order, gfp_t gfp)
 {
+	struct morsel_pool *pool = morsel_pool_of(inode);
 	struct folio *folio;
 
+	if (pool)
+		return morsel_pool_get_zeroed(pool);
 	folio = order ? morsel_may_fail(HUGE_FRAME, morsel_mpol_alloc(inode, first, gfp, order)) :
 			morsel_may_fail(FRAME, morsel_mpol_alloc(inode, first, gfp, 0));
 	return folio ? &folio->page : NULL;
@@ -165,9 +171,23 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	if (err == -ENOMEM && morsel_too_many_tables(mi))
 		err = -ENOSPC;
-	if (!err)
-		count_leaves(inode, order, 1);
-	return err;
+	if (err)
+		return err;
+	count_leaves(inode, order, 1);
+	if (mi->medium && morsel_pool_has_zeros_mapped(inode))
+		unmap_mapping_pages(inode->i_mapping, index, 1, false);
+	return 0;
+}
+
+/* A frame that no leaf leads to (any more), with `references` of ours, and which no TLB knows. */
+static void free_frame(struct inode *inode, struct folio *folio, unsigned long references)
+{
+	struct morsel_pool *pool = morsel_pool_of(inode);
+
+	if (pool)
+		morsel_pool_put_page(pool, &folio->page);
+	else
+		folio_put_refs(folio, references);
 }
 
 static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, unsigned int order,
@@ -182,7 +202,7 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	frame = allocate_frame(inode, first, order, gfp);
 	if (!frame) {
 		uncharge(inode, 1L << order);
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(morsel_pool_of(inode) ? morsel_pool_refusal(inode) : -ENOMEM);
 	}
 	get_page(frame); /* the caller's; the first one becomes the leaf's */
 	err = install(inode, first, frame, order, size);
@@ -192,7 +212,7 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	}
 	morsel_frame_leave(frame);
 	put_page(frame);
-	put_page(frame);
+	free_frame(inode, page_folio(frame), 1);
 	uncharge(inode, 1L << order);
 	return ERR_PTR(err);
 }
@@ -215,6 +235,19 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 		if (!IS_ERR(page) || PTR_ERR(page) != -EEXIST)
 			return page;
 	}
+}
+
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index)
+{
+	bool in_pool = morsel_pool_of(inode);
+	struct page *page;
+
+	if (in_pool)
+		sb_start_pagefault(inode->i_sb);
+	page = morsel_object_fill(inode, index, 0);
+	if (in_pool)
+		sb_end_pagefault(inode->i_sb);
+	return page;
 }
 
 static bool is_present(struct inode *inode, pgoff_t index)
@@ -260,7 +293,10 @@ static bool fill_optional(struct inode *inode, pgoff_t index)
 		return false;
 	if (is_present(inode, index))
 		return true;
-	page = fill_with(inode, index, 0, 0, GFP_AHEAD);
+	if (morsel_pool_of(inode))
+		page = morsel_object_fill_fault(inode, index);
+	else
+		page = fill_with(inode, index, 0, 0, GFP_AHEAD);
 	if (IS_ERR(page))
 		return PTR_ERR(page) == -EEXIST;
 	put_page(page);
@@ -283,15 +319,37 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end)
 	WRITE_ONCE(mi->last_touched, index);
 }
 
+unsigned long morsel_object_room(struct super_block *sb)
+{
+	struct morsel_sb *msb = MORSEL_SB(sb);
+	s64 used;
+
+	if (msb->pool)
+		return morsel_core_free_frames(msb->pool->core);
+	used = percpu_counter_sum(&msb->used_blocks);
+	return max((s64)READ_ONCE(msb->max_blocks) - used, 0LL);
+}
+
+unsigned long morsel_object_size_limit(struct super_block *sb)
+{
+	struct morsel_sb *msb = MORSEL_SB(sb);
+
+	return msb->pool ? msb->pool->frames : READ_ONCE(msb->max_blocks);
+}
+
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end)
 {
 	return index_end ? morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1, MORSEL_PTE) : 0;
 }
 
-/* What a removal collects; frames are given back after the TLB flushes. */
+/*
+ * What a removal collects; frames are given back after the TLB flushes. Those of a pool are linked
+ * by their word `private`, and have a leaf each.
+ */
 struct removal {
 	struct inode *inode;
 	struct list_head frames;
+	struct page *pool_frames;
 };
 
 /* A frame's leaf is gone. A frame that no leaf needs any more is not charged any more. */
@@ -307,6 +365,11 @@ static void account_removed(struct inode *inode, struct page *page, unsigned int
 
 static void enlist(struct removal *removal, struct page *head)
 {
+	if (morsel_pool_of(removal->inode)) {
+		set_page_private(head, (unsigned long)removal->pool_frames);
+		removal->pool_frames = head;
+		return;
+	}
 	if (!page_private(head))
 		list_add_tail(&head->lru, &removal->frames);
 	set_page_private(head, page_private(head) + 1);
@@ -350,29 +413,37 @@ static bool poisoned(struct folio *folio)
  * the frame leaves the object: whoever looks at its mapping (to split it, to call it
  * dirty) holds it, and reckons with a mapping that stays.
  */
+static void release_frame(struct inode *inode, struct page *head, pgoff_t first, pgoff_t last,
+			  bool even_cows, unsigned long references)
+{
+	struct folio *folio = page_folio(head);
+	/* Not beyond what is removed: private copies of the rest stay. */
+	pgoff_t from = max(first, folio->index);
+	pgoff_t to = min_t(pgoff_t, last, folio->index + folio_nr_pages(folio));
+
+	set_page_private(head, 0);
+	folio_lock(folio);
+	if (folio_mapped(folio) && from < to)
+		unmap_mapping_pages(inode->i_mapping, from, to - from, even_cows);
+	if (!morsel_frame_leaves(head))
+		morsel_frame_leave(head);
+	folio_unlock(folio);
+	if (!poisoned(folio))
+		free_frame(inode, folio, references);
+	cond_resched();
+}
+
 static void release_frames(struct removal *removal, pgoff_t first, pgoff_t last, bool even_cows)
 {
-	struct address_space *mapping = removal->inode->i_mapping;
 	struct page *head, *next;
 
 	list_for_each_entry_safe(head, next, &removal->frames, lru) {
-		struct folio *folio = page_folio(head);
-		unsigned long references = page_private(head);
-		/* Not beyond what is removed: private copies of the rest stay. */
-		pgoff_t from = max(first, folio->index);
-		pgoff_t to = min_t(pgoff_t, last, folio->index + folio_nr_pages(folio));
-
 		list_del(&head->lru);
-		set_page_private(head, 0);
-		folio_lock(folio);
-		if (folio_mapped(folio) && from < to)
-			unmap_mapping_pages(mapping, from, to - from, even_cows);
-		if (!morsel_frame_leaves(head))
-			morsel_frame_leave(head);
-		folio_unlock(folio);
-		if (!poisoned(folio))
-			folio_put_refs(folio, references);
-		cond_resched();
+		release_frame(removal->inode, head, first, last, even_cows, page_private(head));
+	}
+	for (head = removal->pool_frames; head; head = next) {
+		next = (struct page *)page_private(head);
+		release_frame(removal->inode, head, first, last, even_cows, 1);
 	}
 }
 
@@ -519,9 +590,33 @@ static void zero_tail(struct inode *inode, loff_t from)
 
 	if (!page)
 		return;
-	if (!PageHWPoison(page))
-		memzero_page(page, offset, PAGE_SIZE - offset);
+	if (!morsel_object_is_bad(inode, page))
+		morsel_object_zero(inode, page, offset, PAGE_SIZE - offset);
 	put_page(page);
+}
+
+size_t morsel_object_copy_in(struct inode *inode, struct page *page, size_t offset, size_t bytes,
+			     struct iov_iter *from)
+{
+	if (morsel_pool_of(inode))
+		return _copy_from_iter_flushcache(page_address(page) + offset, bytes, from);
+	return copy_from_iter(page_address(page) + offset, bytes, from);
+}
+
+void morsel_object_zero(struct inode *inode, struct page *page, size_t offset, size_t bytes)
+{
+	if (morsel_pool_of(inode))
+		morsel_media_zero(page_address(page) + offset, bytes);
+	else
+		memzero_page(page, offset, bytes);
+}
+
+bool morsel_object_is_bad(struct inode *inode, struct page *page)
+{
+	struct morsel_pool *pool = morsel_pool_of(inode);
+
+	return PageHWPoison(page) ||
+	       (pool && !morsel_pool_is_readable(pool, morsel_pool_frame(pool, page)));
 }
 
 int morsel_object_truncate(struct inode *inode, loff_t size)
@@ -534,8 +629,10 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 		/* Somebody may have written behind the end through a mapping. */
 		zero_tail(inode, old);
 		err = morsel_object_reserve(inode, first);
-		if (!err)
+		if (!err) {
+			morsel_order(inode);
 			i_size_write(inode, size);
+		}
 		return err;
 	}
 	filemap_invalidate_lock(inode->i_mapping);
@@ -543,6 +640,7 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 	if (!err) {
 		/* First the size: faults and fills beyond it fail from now on. */
 		i_size_write(inode, size);
+		morsel_save(inode); /* on the medium, too */
 		remove_range(inode, first, LAST_INDEX, true);
 		zero_tail(inode, size);
 	}

@@ -10,10 +10,12 @@
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/pfn_t.h>
 #include <linux/rcupdate.h>
 #include <asm/pgalloc.h>
 
 #include "morselfs.h"
+#include "pool.h"
 
 /* Pages that a read fault of a private mapping maps at most, aligned: 64 KiB as elsewhere. */
 #define AROUND_PAGES 16UL
@@ -72,7 +74,7 @@ static void map_neighbour(struct vm_fault *vmf, struct inode *inode, pgoff_t ind
 	folio = page_folio(page);
 	if (folio == locked || folio_trylock(folio)) {
 		/* -EBUSY: mapped already, perhaps as a private copy. */
-		if (!PageHWPoison(page) && is_at(inode, index, page, &order))
+		if (!morsel_object_is_bad(inode, page) && is_at(inode, index, page, &order))
 			(void)vm_insert_page(vmf->vma, address, page);
 		if (folio != locked)
 			folio_unlock(folio);
@@ -96,6 +98,14 @@ static void fault_around(struct vm_fault *vmf, struct inode *inode, struct folio
 			map_neighbour(vmf, inode, index, locked);
 }
 
+/* A hole on a pool that may not be written: it reads as zeros, and a private copy begins with them. */
+static vm_fault_t map_zeros(struct vm_fault *vmf, struct inode *inode)
+{
+	morsel_pool_zeros_mapped(inode);
+	return vmf_insert_mixed(vmf->vma, vmf->address,
+				pfn_to_pfn_t(my_zero_pfn(vmf->address)));
+}
+
 vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
@@ -105,10 +115,13 @@ vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)
 	unsigned int order;
 
 	for (;;) {
-		page = morsel_object_fill(inode, vmf->pgoff, 0);
+		page = morsel_object_get(inode, vmf->pgoff) ?:
+			       morsel_object_fill_fault(inode, vmf->pgoff);
+		if (page == ERR_PTR(-EROFS) && (private || !write))
+			return map_zeros(vmf, inode);
 		if (IS_ERR(page))
 			return morsel_fault_of(PTR_ERR(page));
-		if (PageHWPoison(page)) {
+		if (morsel_object_is_bad(inode, page)) {
 			put_page(page);
 			return VM_FAULT_HWPOISON;
 		}

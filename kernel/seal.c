@@ -96,6 +96,7 @@ static int seal(struct inode *inode)
 	}
 	WRITE_ONCE(MORSEL_I(inode)->sealed, true);
 	morsel_touch_ctime(inode);
+	morsel_save(inode);
 	return 0;
 }
 

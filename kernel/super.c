@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Mounts: options, limits, statfs; and the module's life. */
+#include <linux/blkdev.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/fs_context.h>
@@ -13,6 +14,7 @@
 #include <linux/statfs.h>
 
 #include "inject.h"
+#include "pool.h"
 #include "vfs.h"
 
 /* What tables and the user half of the address space can hold with 4 levels. */
@@ -28,6 +30,7 @@ enum morsel_option {
 	OPT_GID,
 	OPT_HUGE,
 	OPT_MPOL,
+	OPT_NORECOVERY,
 };
 
 /* All strings: then it is we who say what is wrong with a value. */
@@ -40,6 +43,7 @@ static const struct fs_parameter_spec morsel_parameters[] = {
 	fsparam_string("gid", OPT_GID),
 	fsparam_string("huge", OPT_HUGE),
 	fsparam_string("mpol", OPT_MPOL),
+	fsparam_flag("norecovery", OPT_NORECOVERY),
 	{}
 };
 
@@ -238,6 +242,12 @@ static int parse_option_mpol(struct fs_context *fc, struct fs_parameter *param)
 	return morsel_mpol_parse(fc, param->string, &options->mpol);
 }
 
+/* Of pools only; others see that it was given. */
+static int parse_option_norecovery(struct fs_context *fc, struct fs_parameter *param)
+{
+	return 0;
+}
+
 static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	static int (*const parse[])(struct fs_context *fc, struct fs_parameter *param) = {
@@ -249,6 +259,7 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		[OPT_GID] = parse_option_gid,
 		[OPT_HUGE] = parse_option_huge,
 		[OPT_MPOL] = parse_option_mpol,
+		[OPT_NORECOVERY] = parse_option_norecovery,
 	};
 	struct morsel_options *options = fc->fs_private;
 	struct fs_parse_result result;
@@ -260,6 +271,8 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	if (option == -ENOPARAM)
 		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, mpol",
 			       param->key);
+	if (option < 0 && !strcmp(param->key, "norecovery"))
+		return invalfc(fc, "norecovery takes no value");
 	if (option < 0)
 		return invalfc(fc, "option '%s' needs a value: give %s=VALUE", param->key, param->key);
 	err = parse[option](fc, param);
@@ -329,6 +342,10 @@ static int morsel_statfs(struct dentry *dentry, struct kstatfs *buf)
 	buf->f_type = MORSELFS_SUPER_MAGIC;
 	buf->f_bsize = PAGE_SIZE;
 	buf->f_namelen = NAME_MAX;
+	if (msb->pool) {
+		morsel_pool_statfs(msb->pool, buf);
+		return 0;
+	}
 	buf->f_fsid = u64_to_fsid(huge_encode_dev(dentry->d_sb->s_dev));
 	spin_lock(&msb->lock);
 	buf->f_blocks = msb->max_blocks;
@@ -345,6 +362,11 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 {
 	struct morsel_sb *msb = MORSEL_SB(root->d_sb);
 
+	if (msb->pool) {
+		if (msb->pool->norecovery)
+			seq_puts(seq, ",norecovery");
+		return 0;
+	}
 	seq_printf(seq, ",size=%luk", msb->max_blocks << (PAGE_SHIFT - 10));
 	if (msb->max_inodes != default_inodes())
 		seq_printf(seq, ",nr_inodes=%lu", msb->max_inodes);
@@ -360,13 +382,31 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 	return 0;
 }
 
+#define MORSEL_SUPER_OPERATIONS                                                           \
+	.alloc_inode = morsel_alloc_inode,                                                \
+	.free_inode = morsel_free_inode,                                                  \
+	.evict_inode = morsel_evict_inode,                                                \
+	.drop_inode = generic_delete_inode,                                               \
+	.statfs = morsel_statfs,                                                          \
+	.show_options = morsel_show_options
+
 static const struct super_operations morsel_super_operations = {
-	.alloc_inode = morsel_alloc_inode,
-	.free_inode = morsel_free_inode,
-	.evict_inode = morsel_evict_inode,
-	.drop_inode = generic_delete_inode,
-	.statfs = morsel_statfs,
-	.show_options = morsel_show_options,
+	MORSEL_SUPER_OPERATIONS,
+};
+
+/* Times, mostly; the operations themselves save what they change. */
+static void morsel_dirty_inode(struct inode *inode, int flags)
+{
+	morsel_pool_mark_dirty(inode);
+}
+
+static const struct super_operations morsel_pool_super_operations = {
+	MORSEL_SUPER_OPERATIONS,
+	.dirty_inode = morsel_dirty_inode,
+	.sync_fs = morsel_pool_sync,
+	.freeze_fs = morsel_pool_freeze,
+	.unfreeze_fs = morsel_pool_unfreeze,
+	.put_super = morsel_pool_put_super,
 };
 
 static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, unsigned long blocks)
@@ -395,17 +435,10 @@ static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, uns
 	return msb;
 }
 
-static int morsel_fill_super(struct super_block *sb, struct fs_context *fc)
+static int prepare_super(struct super_block *sb, struct fs_context *fc, unsigned long blocks)
 {
-	unsigned long blocks;
-	struct morsel_sb *msb;
-	struct inode *root;
-	int err;
+	struct morsel_sb *msb = morsel_new_sb(fc->fs_private, blocks);
 
-	err = choose_blocks(fc, default_blocks(), &blocks);
-	if (err)
-		return err;
-	msb = morsel_new_sb(fc->fs_private, blocks);
 	if (!msb)
 		return -ENOMEM;
 	sb->s_fs_info = msb; /* from here on morsel_kill_sb() frees it */
@@ -417,7 +450,24 @@ static int morsel_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_op = &morsel_super_operations;
 	sb->s_xattr = morsel_xattr_handlers;
 	sb->s_time_gran = 1;
+	return 0;
+}
 
+static int morsel_fill_super(struct super_block *sb, struct fs_context *fc)
+{
+	unsigned long blocks;
+	struct morsel_sb *msb;
+	struct inode *root;
+	int err;
+
+	if (is_given(fc->fs_private, OPT_NORECOVERY))
+		return invalfc(fc, "norecovery is for pools: give a device such as /dev/pmem0");
+	err = choose_blocks(fc, default_blocks(), &blocks);
+	if (!err)
+		err = prepare_super(sb, fc, blocks);
+	if (err)
+		return err;
+	msb = MORSEL_SB(sb);
 	root = morsel_new_inode(sb, NULL, S_IFDIR | msb->mode, 0);
 	if (IS_ERR(root))
 		return PTR_ERR(root);
@@ -425,6 +475,22 @@ static int morsel_fill_super(struct super_block *sb, struct fs_context *fc)
 	root->i_gid = msb->gid;
 	sb->s_root = d_make_root(root);
 	return sb->s_root ? morsel_sysfs_add(sb) : -ENOMEM;
+}
+
+/* A mount on persistent memory. Its limits, its root and what lies where is on the medium. */
+static int morsel_fill_pool(struct super_block *sb, struct fs_context *fc)
+{
+	struct morsel_options *options = fc->fs_private;
+	int err;
+
+	if (options->given & ~BIT(OPT_NORECOVERY))
+		return invalfc(fc, "a pool takes no option but norecovery: its size and its root are what mkfs.morselfs has made");
+	options->nr_inodes = 0;
+	err = prepare_super(sb, fc, 0);
+	sb->s_op = &morsel_pool_super_operations;
+	if (!err)
+		err = morsel_pool_fill_super(sb, fc, is_given(options, OPT_NORECOVERY));
+	return err ?: morsel_sysfs_add(sb);
 }
 
 static void morsel_kill_sb(struct super_block *sb)
@@ -437,13 +503,25 @@ static void morsel_kill_sb(struct super_block *sb)
 	kill_litter_super(sb);
 	if (!msb)
 		return;
+	morsel_pool_free(msb->pool);
 	percpu_counter_destroy(&msb->used_blocks);
 	free_percpu(msb->counts);
 	kfree(msb);
 }
 
+/* A path is a device's; any other name is for the user's eyes. */
 static int morsel_get_tree(struct fs_context *fc)
 {
+	dev_t device;
+	int err;
+
+	if (fc->source && fc->source[0] == '/') {
+		err = lookup_bdev(fc->source, &device);
+		if (err)
+			return errorf(fc, "%s: is no block device (%d): give a pool's, or a name without a slash in front",
+				      fc->source, err), err;
+		return get_tree_nodev(fc, morsel_fill_pool);
+	}
 	return get_tree_nodev(fc, morsel_fill_super);
 }
 
@@ -487,6 +565,8 @@ static int morsel_reconfigure(struct fs_context *fc)
 	const char *why;
 	int err;
 
+	if (msb->pool)
+		return morsel_pool_reconfigure(fc->root->d_sb, fc);
 	err = check_root_unchanged(fc, msb);
 	if (!err)
 		err = choose_blocks(fc, msb->max_blocks, &blocks);

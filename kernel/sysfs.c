@@ -5,6 +5,7 @@
  *
  *   size_bytes        size=                        inodes_limit   nr_inodes=, 0 for none
  *   used_bytes        data, as statfs(2) has it    inodes_used    what counts towards it
+ *   pool_free_bytes   of a pool, 0 elsewhere   pool_parked_bytes   removed, and pinned by somebody
  *   table_bytes       page tables, both twins; on top of used_bytes
  *   leaves_4k, leaves_2m, mappings, graft_pud_slots, graft_pmd_slots, raw_pages,
  *   grafted_bytes     sums of what MORSELFS_IOC_INFO says of each file
@@ -17,6 +18,7 @@
 
 #include "inject.h"
 #include "morselfs.h"
+#include "pool.h"
 
 static struct kset *mounts;
 
@@ -53,7 +55,7 @@ static u64 sum(struct morsel_sb *msb, size_t offset)
 
 static u64 size_bytes(struct morsel_sb *msb)
 {
-	return (u64)READ_ONCE(msb->max_blocks) << PAGE_SHIFT;
+	return (u64)(msb->pool ? msb->pool->frames : READ_ONCE(msb->max_blocks)) << PAGE_SHIFT;
 }
 MOUNT_FILE(size_bytes);
 
@@ -75,6 +77,19 @@ static u64 inodes_used(struct morsel_sb *msb)
 }
 MOUNT_FILE(inodes_used);
 
+/* What is free of a pool, which has tables, inodes and names in it, too. */
+static u64 pool_free_bytes(struct morsel_sb *msb)
+{
+	return msb->pool ? (u64)morsel_core_free_frames(msb->pool->core) << PAGE_SHIFT : 0;
+}
+MOUNT_FILE(pool_free_bytes);
+
+static u64 pool_parked_bytes(struct morsel_sb *msb)
+{
+	return msb->pool ? (u64)atomic_long_read(&msb->pool->parked_count) << PAGE_SHIFT : 0;
+}
+MOUNT_FILE(pool_parked_bytes);
+
 COUNT_FILE(table_bytes, table_pages, PAGE_SIZE);
 COUNT_FILE(leaves_4k, leaves_4k, 1);
 COUNT_FILE(leaves_2m, leaves_2m, 1);
@@ -95,6 +110,8 @@ static struct attribute *mount_attrs[] = {
 	&used_bytes_file.attr,
 	&inodes_limit_file.attr,
 	&inodes_used_file.attr,
+	&pool_free_bytes_file.attr,
+	&pool_parked_bytes_file.attr,
 	&table_bytes_file.attr,
 	&leaves_4k_file.attr,
 	&leaves_2m_file.attr,

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 // core/'s tree, instantiated for the kernel, behind C doors. No kernel header is included.
+#include "../core/pool/layout.h"
 #include "../core/tree.h"
 
-#include "tree_api.h"
+#include "pool_api.h"
 
 namespace {
 
 using namespace morsel::core;
 
 static_assert(sizeof(Format) == sizeof(morsel_format));
-static_assert(sizeof(Roots) == sizeof(morsel_tree));
+static_assert(sizeof(Roots) == sizeof(morsel_tree::own));
 static_assert(MORSEL_PTE == int(Level::pte) && MORSEL_P4D == int(Level::p4d));
 static_assert(MORSEL_RW == int(Twin::rw) && MORSEL_RO == int(Twin::ro));
 static_assert(MORSEL_TABLE == int(Subtree::Kind::table) && MORSEL_LEAF == int(Subtree::Kind::leaf));
@@ -20,35 +21,66 @@ constexpr unsigned huge_order = index_bits;
 Format machine_format;
 u64 direct_map;  // virtual address of physical address 0
 
-struct KernelHost : VolatileHost {
-  morsel_tree* tree;  // whose table count host.c keeps
-  bool must;          // allocations wait for memory, however long
-
+/// What tables in ordinary and in persistent memory have in common.
+struct DirectMap {
   const Format& format() const { return machine_format; }
   Table* table_at(Phys phys) const { return reinterpret_cast<Table*>(direct_map + phys); }
   Phys address_of(Table* table) const { return reinterpret_cast<u64>(table) - direct_map; }
+  void lock(Table* table) { morsel_host_lock(table); }
+  void unlock(Table* table) { morsel_host_unlock(table); }
+  void wait(Table* table) { morsel_host_wait(table); }
+};
+
+struct KernelHost : DirectMap, VolatileHost {
+  morsel_tree* tree;  // whose table count host.c keeps
+  bool must;          // allocations wait for memory, however long
+
+  KernelHost(morsel_tree* tree, bool must) : tree(tree), must(must) {}
   Table* allocate_table(Level level) {
     return static_cast<Table*>(morsel_host_allocate_table(tree, morsel_level(level), must));
   }
   void free_table(Table* table, Level level) {
     morsel_host_free_table(tree, table, morsel_level(level));
   }
-  void lock(Table* table) { morsel_host_lock(table); }
-  void unlock(Table* table) { morsel_host_unlock(table); }
-  void wait(Table* table) { morsel_host_wait(table); }
   void hold_frame(Pfn pfn, u64 count) { morsel_host_hold_frame(pfn, count); }
 };
 
+/// Tables in a pool's frames. All leaves are small there.
+struct PoolHost : DirectMap {
+  morsel_tree* tree;
+
+  explicit PoolHost(morsel_tree* tree) : tree(tree) {}
+  Table* allocate_table(Level level) {
+    return static_cast<Table*>(morsel_pool_allocate_table(tree, morsel_level(level)));
+  }
+  void free_table(Table* table, Level level) {
+    morsel_pool_free_table(tree, table, morsel_level(level));
+  }
+  void hold_frame(Pfn, u64) {}
+  void changed(Site, const void* from, u64 bytes) { morsel_media_flush(from, bytes); }
+  void order(Site) { asm volatile("sfence" ::: "memory"); }
+};
+
+Roots& roots_of(morsel_tree* tree) { return *reinterpret_cast<Roots*>(tree->root); }
+
+/// For whoever reads: all tables are in the direct map.
 Tree<KernelHost> tree_of(morsel_tree* tree, bool must = false) {
-  return {KernelHost{{}, tree, must}, *reinterpret_cast<Roots*>(tree->root)};
+  return {KernelHost{tree, must}, roots_of(tree)};
+}
+
+/// For whoever changes something: the tree as what it is.
+template <class Change>
+auto change(morsel_tree* tree, Change&& change_it) {
+  if (tree->in_pool) return change_it(Tree<PoolHost>{PoolHost{tree}, roots_of(tree)});
+  return change_it(tree_of(tree));
 }
 
 constexpr unsigned order_of(Level level) { return level == Level::pmd ? huge_order : 0; }
 
-int errno_of(Status status) {
+int errno_of(Status status, bool in_pool = false) {
   switch (status.error()) {
     case Error::none: return 0;
-    case Error::no_memory: return enomem;
+    case Error::no_memory: return in_pool ? enospc : enomem;
     case Error::too_large: return efbig;
     case Error::occupied: return eexist;
     case Error::no_space: return enospc;
@@ -116,18 +148,21 @@ unsigned long morsel_tree_next(morsel_tree* tree, unsigned long first, unsigned 
 unsigned long morsel_tree_capacity(morsel_tree* tree) { return tree_of(tree).capacity(); }
 
 void morsel_tree_prune(morsel_tree* tree, unsigned long first, unsigned long last) {
-  tree_of(tree).prune({first, last});
+  change(tree, [=](auto it) { it.prune({first, last}); });
 }
 
 bool morsel_tree_full(morsel_tree* tree, unsigned long index) { return tree_of(tree).full(index); }
 
 int morsel_tree_grow(morsel_tree* tree, unsigned long index, morsel_level level) {
-  return errno_of(tree_of(tree).grow(index, Level(level)));
+  return errno_of(change(tree, [=](auto it) { return it.grow(index, Level(level)); }),
+                  tree->in_pool);
 }
 
 int morsel_tree_install(morsel_tree* tree, unsigned long index, unsigned int order,
                         unsigned long pfn) {
-  return errno_of(tree_of(tree).install(index, order == 0 ? Level::pte : Level::pmd, pfn));
+  const Level level = order == 0 ? Level::pte : Level::pmd;
+  return errno_of(change(tree, [=](auto it) { return it.install(index, level, pfn); }),
+                  tree->in_pool);
 }
 
 int morsel_tree_split(morsel_tree* tree, unsigned long index, bool must) {
@@ -141,11 +176,23 @@ void morsel_tree_merge(morsel_tree* tree, unsigned long index, unsigned long pfn
 
 void morsel_tree_remove(morsel_tree* tree, unsigned long first, unsigned long last, bool prune,
                         morsel_sink sink, void* context) {
-  tree_of(tree).remove({first, last}, prune, sink_to(sink, context));
+  change(tree, [=](auto it) { it.remove({first, last}, prune, sink_to(sink, context)); });
+}
+
+void morsel_tree_persist(morsel_tree* tree, unsigned long first, unsigned long last) {
+  change(tree, [=](auto it) { it.persist({first, last}); });
+}
+
+bool morsel_tree_is_as_on_media(void) {
+  const Format media = pool::media_format();
+  const Format& machine = machine_format;
+  return media.table == machine.table && media.leaf[0] == machine.leaf[0] &&
+         media.leaf[1] == machine.leaf[1] && media.present == machine.present &&
+         (machine.pfn_mask & media.pfn_mask) == machine.pfn_mask;
 }
 
 void morsel_tree_free(morsel_tree* tree, morsel_sink sink, void* context) {
-  tree_of(tree).free(sink_to(sink, context));
+  change(tree, [=](auto it) { it.free(sink_to(sink, context)); });
 }
 
 }  // extern "C"

@@ -24,9 +24,14 @@ enum morsel_twin { MORSEL_RW = 0, MORSEL_RO = 1 };
 /* Levels of a table, and of the slot that one entry of it covers. */
 enum morsel_level { MORSEL_PTE = 1, MORSEL_PMD = 2, MORSEL_PUD = 3, MORSEL_P4D = 4 };
 
-/* One word per twin: physical address of the root table | its level; 0: empty. */
+/*
+ * One word per twin: physical address of the root table | its level; 0: empty. They lie in the
+ * structure itself, or on a pool's medium.
+ */
 struct morsel_tree {
-	unsigned long root[2];
+	unsigned long *root;
+	unsigned long own[2];
+	bool in_pool;
 };
 
 /* A leaf as seen from one page: the frame of that page, the order of the leaf. */
@@ -50,6 +55,8 @@ struct morsel_format {
 typedef void (*morsel_sink)(void *context, unsigned long pfn, unsigned int order);
 
 /* tree.cc. Errors are negative errno values: -ENOMEM, -EFBIG, -EEXIST. */
+/* True if this machine's entries are those of pools. */
+bool morsel_tree_is_as_on_media(void);
 bool morsel_tree_init(const struct morsel_format *format, unsigned long direct_map);
 bool morsel_tree_lookup(struct morsel_tree *tree, enum morsel_twin twin, unsigned long index,
 			struct morsel_leaf *leaf);
@@ -71,6 +78,8 @@ void morsel_tree_merge(struct morsel_tree *tree, unsigned long index, unsigned l
 		       morsel_sink sink, void *context);
 void morsel_tree_remove(struct morsel_tree *tree, unsigned long first, unsigned long last,
 			bool prune, morsel_sink sink, void *context);
+/* On a pool: what leads to these pages is durable afterwards, whoever has installed it. */
+void morsel_tree_persist(struct morsel_tree *tree, unsigned long first, unsigned long last);
 void morsel_tree_free(struct morsel_tree *tree, morsel_sink sink, void *context);
 
 /* host.c, for tree.cc */

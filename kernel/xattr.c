@@ -10,9 +10,17 @@
 #include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/version.h>
 #include <linux/xattr.h>
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <asm/unaligned.h>
+#else
+#include <linux/unaligned.h>
+#endif
+
 #include "inject.h"
+#include "pool.h"
 #include "vfs.h"
 
 /* They can't be reclaimed, so an inode may not hold more bytes than this. */
@@ -109,6 +117,74 @@ static int morsel_xattr_replace(struct morsel_inode *mi, const char *name,
 	return 0;
 }
 
+/* On a pool: u16 bytes of the name, u16 bytes of the value, name, value; core/pool/xattrs.h. */
+static u8 *put_xattr(u8 *at, const u8 *end, const struct morsel_xattr *xattr)
+{
+	size_t name = strlen(xattr->name);
+
+	if (!at || end - at < 4 || end - at - 4 < name + xattr->size)
+		return NULL;
+	put_unaligned_le16(name, at);
+	put_unaligned_le16(xattr->size, at + 2);
+	memcpy(at + 4, xattr->name, name);
+	memcpy(at + 4 + name, xattr->value, xattr->size);
+	return at + 4 + name + xattr->size;
+}
+
+/*
+ * Writes the list as it will be with `xattr` in it in place of the one called `name`; all or
+ * nothing, before it changes in memory. Nobody else changes it: the VFS holds i_rwsem, or the inode
+ * is new.
+ */
+static int write_to_pool(struct morsel_inode *mi, const char *name, const struct morsel_xattr *xattr,
+			 int flags)
+{
+	struct morsel_xattr *old = morsel_xattr_find(mi, name), *other;
+	size_t room = morsel_core_xattr_limit();
+	struct inode *inode = &mi->vfs_inode;
+	u8 *buffer, *at;
+	int err = -ENOSPC;
+
+	if (old && (flags & XATTR_CREATE))
+		return -EEXIST;
+	if (!old && (flags & XATTR_REPLACE))
+		return -ENODATA;
+	buffer = at = morsel_may_fail(POOL_XATTRS, kmalloc(room, GFP_KERNEL));
+	if (!buffer)
+		return -ENOMEM;
+	list_for_each_entry(other, &mi->xattrs, node)
+		if (other != old)
+			at = put_xattr(at, buffer + room, other);
+	if (xattr)
+		at = put_xattr(at, buffer + room, xattr);
+	if (at)
+		err = morsel_core_write_xattrs(morsel_pool_of(inode)->core, inode->i_ino, buffer,
+					       at - buffer);
+	kfree(buffer);
+	return err;
+}
+
+/* One that lies in a pool. */
+static bool read_from_pool(void *context, const char *name, unsigned long name_bytes,
+			   const void *value, unsigned long value_bytes)
+{
+	struct morsel_inode *mi = context;
+	char text[XATTR_NAME_MAX + 1];
+	struct morsel_xattr *xattr;
+
+	memcpy(text, name, name_bytes);
+	text[name_bytes] = '\0';
+	xattr = morsel_xattr_new("", text, value, value_bytes);
+	if (xattr)
+		list_add_tail(&xattr->node, &mi->xattrs);
+	return xattr;
+}
+
+int morsel_xattrs_read(struct inode *inode, const unsigned char *data, unsigned long bytes)
+{
+	return morsel_core_each_xattr(data, bytes, read_from_pool, MORSEL_I(inode)) ? 0 : -ENOMEM;
+}
+
 static int morsel_xattr_get(const struct xattr_handler *handler, struct dentry *dentry,
 			    struct inode *inode, const char *suffix, void *buffer, size_t size)
 {
@@ -137,10 +213,17 @@ static int morsel_xattr_set(const struct xattr_handler *handler, struct morsel_i
 	struct morsel_xattr *xattr = NULL, *unused;
 	int err;
 
+	if (morsel_pool_is_shut_down(inode))
+		return -EIO;
 	if (value) {
 		xattr = morsel_xattr_new(handler->prefix, suffix, value, size);
 		if (!xattr)
 			return -ENOMEM;
+	}
+	err = mi->medium ? write_to_pool(mi, xattr_full_name(handler, suffix), xattr, flags) : 0;
+	if (err) {
+		kvfree(xattr);
+		return err;
 	}
 	spin_lock(&mi->xattr_lock);
 	err = morsel_xattr_replace(mi, xattr_full_name(handler, suffix), xattr, flags, &unused);
@@ -227,7 +310,12 @@ static int morsel_init_labels(struct inode *inode, const struct xattr *label, vo
 
 int morsel_init_security(struct inode *inode, struct inode *dir, const struct qstr *name)
 {
+	struct morsel_inode *mi = MORSEL_I(inode);
 	int err = security_inode_init_security(inode, dir, name, morsel_init_labels, NULL);
 
-	return err == -EOPNOTSUPP ? 0 : err;
+	if (err == -EOPNOTSUPP)
+		err = 0;
+	if (!err && mi->medium && !list_empty(&mi->xattrs))
+		err = write_to_pool(mi, "", NULL, 0);
+	return err;
 }

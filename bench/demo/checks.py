@@ -134,8 +134,10 @@ def counts(results: Results) -> list:
               lambda row: MAX_FAULTS_SLOT, slot),
         worst(results, f"plain morsel rows: at most {MAX_FAULTS_PLAIN} faults until ready",
               lambda row: MAX_FAULTS_PLAIN, plain),
-        worst(results, f"morsel rows: the first mapping takes at most {MAX_FIRST} × ready",
-              lambda row: MAX_FIRST, morsel(lambda row: row["first_us"] / row["ready_us"]),
+        # One sample against many: the slowest of them shows how far apart two alike can be.
+        worst(results, f"morsel rows: the first mapping takes at most {MAX_FIRST} × the slowest of "
+              "the later ones", lambda row: MAX_FIRST,
+              morsel(lambda row: row["first_us"] / row["max_us"]),
               lambda ratio: f"{ratio:.2f}"),
         worst(results, "morsel rows: VmPTE grows by at most 4 KiB per GiB + 16 KiB",
               lambda row: max_vmpte(row["bytes"]), morsel(lambda row: row["vmpte_bytes"]),

@@ -37,7 +37,7 @@ class Pipeline {
       : counts_(options.packets),
         board_(counts_.all(), counts_.repeated),
         way_(make_way(options.way)),
-        work_(options.sparse) {}
+        work_(options.work) {}
 
   void be_first() {
     way_->enter(Stage::first);
@@ -185,7 +185,7 @@ nlohmann::ordered_json measure_pipeline(const PipelineOptions& options) {
   const double user = work_us(pipeline, 0) + work_us(pipeline, 1) + work_us(pipeline, 2);
   nlohmann::ordered_json row{{"system", options.way.system},
                              {"packet_bytes", options.way.bytes},
-                             {"work", options.sparse ? "sparse" : "full"},
+                             {"work", options.work},
                              {"packets", counts.counted},
                              {"rtt_us", rtt},
                              {"rtt_min_us", static_cast<double>(*least) / 1000.0},

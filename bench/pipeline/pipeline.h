@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "way.h"
 
@@ -11,7 +12,7 @@ namespace morsel::bench {
 struct PipelineOptions {
   WayOptions way;
   unsigned packets = 1000;
-  bool sparse = false;
+  std::string work = "full";  ///< see work.h
 };
 
 /// Microseconds per packet: medians, and `rtt_min_us`, `rtt_max_us`. `user_us` is the three stages'

@@ -17,7 +17,8 @@ void run_command_line(int argc, char** argv) {
   app.add_option("--bytes", options.way.bytes, "of each packet; a multiple of 8")->required();
   app.add_option("--packets", options.packets)->check(CLI::Range(1, 1'000'000));
   app.add_option("--directory", options.way.directory, "tmpfs-huge, and morselfs: where files go");
-  app.add_flag("--sparse", options.sparse, "one word of each 64 KiB");
+  app.add_option("--work", options.work, "every word, one of each page, one of each 64 KiB")
+      ->check(CLI::IsMember({"full", "pages", "sparse"}));
   parse_or_exit(app, argc, argv);
   std::puts(measure_pipeline(options).dump().c_str());
 }

@@ -15,7 +15,9 @@ BASELINE = "memfd-4k"
 SYSTEMS = [BASELINE, "tmpfs-huge", "hugetlb", "morsel-fresh", "memfd-recycled", "hugetlb-recycled",
            "morsel-recycled", "shm-ring", "iceoryx", "channel", "pipe", "unix-stream"]
 SIZES = [4 << 10 << 2 * power for power in range(9)]  # 4 KiB to 256 MiB
-WORKS = ["full", "sparse"]
+# On every word, on one of each 4-KiB page, on one of each 64 KiB.
+WORKS = ["full", "pages", "sparse"]
+NATIVE_WORKS = ["full", "sparse"]
 TIMES = ["rtt_us", "user_us", "wait_us", "kernel_us"]
 
 
@@ -25,7 +27,7 @@ def packets_of(size: int) -> int:
 
 
 def measure(system: str, size: int, work: str, directory: Path | None, packets: int) -> dict:
-    options = ["--sparse"] if work == "sparse" else []
+    options = ["--work", work]
     if directory:
         options += ["--directory", directory]
     return json.loads(output_of(PROGRAM, "--system", system, "--bytes", size, "--packets", packets,

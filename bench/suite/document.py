@@ -12,7 +12,7 @@ from instructions import report as instructions
 from native import figures as native_figures
 from native import tables as native_tables
 from pipeline import report as pipeline
-from pipeline.rows import BASELINE
+from pipeline.rows import BASELINE, WORKS
 from processes import report as processes
 from results import Results
 from sizes import human_bytes, human_us
@@ -147,7 +147,7 @@ def pipeline_vm_part(found: Found) -> list:
             Paragraph("`bench/pipeline/run --vm`: objects on morselfs, with 4-KiB and with 2-MiB leaves, "
                       "beside what needs no module."),
             Picture("pipeline-vm.svg", "round trips by packet size, in the virtual machine"),
-            round_trips(rows, "full"), round_trips(rows, "sparse"),
+            *(round_trips(rows, work) for work in WORKS),
             Heading(3, "What must hold"), verdicts(pipeline.checks_in_machine(rows)),
             found.where("pipeline-vm", True)]
 

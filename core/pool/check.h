@@ -77,7 +77,7 @@ class Check {
     Frame* link = &inode_at(directory)->names;
     while (*link != 0) {
       const Frame frame = *link;
-      if (!is_usable(frame, media_.frames()) ||
+      if (!is_usable(frame, media_.frames()) || !is_readable(walker_, frame) ||
           in_frame<NamesFrame>(media_, frame)->magic != names_magic || !walker_.claim(frame)) {
         repair(Finding::Kind::bad_names, directory, link);
         break;
@@ -108,7 +108,7 @@ class Check {
     }
     Inode* inode = inode_at(target);
     const bool first = !walker_.is_marked(target);
-    if (first && !is_whole(inode->header, target)) {
+    if (first && !(is_readable(walker_, target) && is_whole(inode->header, target))) {
       repair(Finding::Kind::bad_inode, directory, &name.target);
       return {};
     }
@@ -188,15 +188,21 @@ class Check {
     check_absent(file, &inode->roots[1], object);
     check_absent(directory, &inode->names, object);
     check_absent(link, &inode->link, object);
-    if (link && !(is_whole_link(media_, *inode) && walker_.claim(inode->link))) {
+    if (link && !(can_be_read(inode->link) && is_whole_link(media_, *inode) &&
+                  walker_.claim(inode->link))) {
       // Without a target it is none: a repair takes its names, too.
       if (!repair(Finding::Kind::bad_link, frame, &inode->link)) object.sound = false;
     }
     if (inode->xattrs == 0) return;
-    const bool whole = is_whole_payload(media_, inode->xattrs) && has_whole_xattrs(inode->xattrs);
+    const bool whole = can_be_read(inode->xattrs) && is_whole_payload(media_, inode->xattrs) &&
+                       has_whole_xattrs(inode->xattrs);
     if ((!whole || !walker_.claim(inode->xattrs)) &&
         !repair(Finding::Kind::bad_xattrs, frame, &inode->xattrs))
       object.sound = false;
+  }
+
+  bool can_be_read(Frame frame) {
+    return is_usable(frame, media_.frames()) && is_readable(walker_, frame);
   }
 
   bool has_whole_xattrs(Frame frame) {

@@ -103,7 +103,8 @@ class TreeCheck {
     const bool sound = (*word & ~(format_.pfn_mask | root_level_mask | root_relative)) == 0 &&
                        level >= 1 && level <= u64(top_level) &&
                        (!relative || form_.accepts_relative) &&
-                       address_to_frame(*word & format_.pfn_mask, relative, frame);
+                       address_to_frame(*word & format_.pfn_mask, relative, frame) &&
+                       is_readable(walker_, frame);
     if (!sound) {
       found(Finding::Kind::bad_root, word);
       return {nullptr, Level::pte, clear_damage(word)};
@@ -140,7 +141,8 @@ class TreeCheck {
     if (level == Level::pte && twin == unsigned(Twin::rw)) loose |= media_soft_dirty;
     Frame frame = 0;
     if (((flags ^ expected) & ~loose) != 0 || (relative && !form_.accepts_relative) ||
-        !address_to_frame(entry & format_.pfn_mask, relative, frame))
+        !address_to_frame(entry & format_.pfn_mask, relative, frame) ||
+        (level != Level::pte && !is_readable(walker_, frame)))
       return {Kind::bad, 0, 0};
     const u64 canonical =
         (address_for(frame) | expected) & ~(form_.wants_relative ? format_.present : 0);

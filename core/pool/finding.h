@@ -64,6 +64,8 @@ struct Object {
 ///   directory(known)    all names of a directory have been announced
 ///   found(finding)
 ///   pace()              now and then: a moment for others
+///   readable(frame)     optional: false where the medium is known to be broken, and reading it
+///                       would be a machine check; what lies there counts as not whole
 template <class V>
 concept Walker = requires(V& v, Frame frame, Frame& popped, Place place, const Name& name,
                           const Object& object, const Directory& known, const Finding& finding) {
@@ -78,5 +80,13 @@ concept Walker = requires(V& v, Frame frame, Frame& popped, Place place, const N
   { v.found(finding) } -> Is<void>;
   { v.pace() } -> Is<void>;
 };
+
+template <Walker V>
+bool is_readable(V& walker, Frame frame) {
+  if constexpr (requires { walker.readable(frame); })
+    return walker.readable(frame);
+  else
+    return true;
+}
 
 }  // namespace morsel::core::pool

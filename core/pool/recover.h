@@ -36,6 +36,7 @@ class DamageWatch {
     walker_.found(finding);
   }
   void pace() { walker_.pace(); }
+  bool readable(Frame frame) { return is_readable(walker_, frame); }
 
  private:
   V& walker_;

@@ -6,7 +6,7 @@ class Cell:
     """One machine."""
 
     def __init__(self, name: str, kernel: str, cpus: int, extra=(), brief=False, script="in-guest",
-                 suite="test", proof="true", huge=(), effort="", module="", slowness=1):
+                 suite="test", proof="true", huge=(), effort="", module="", slowness=1, pmem=(), kills=0):
         self.name = name
         self.kernel = kernel
         self.cpus = cpus
@@ -19,8 +19,14 @@ class Cell:
         self.effort = effort  # "short" or "long": real programs, from tests/programs
         self.module = module or kernel  # of build/kernel-MODULE
         self.slowness = slowness  # time limits are this many times longer
+        self.pmem = list(pmem)  # MiB of NVDIMMs; the mount is a pool on the first
+        self.kills = kills  # of tests/vm/pool-crash, which is all that this cell does
 
     def takes(self, program: str) -> bool:
+        if self.pmem:
+            return program in ON_POOLS
+        if program in POOLS_ONLY:
+            return False
         if program in FAULT_INJECTION and self.suite != "debug":
             return False
         if program in LONG and (self.cpus == 1 or self.slowness > 1):
@@ -31,6 +37,15 @@ class Cell:
 # What other page tables could break: grafts and their removal.
 BRIEF = ["vm-share", "vm-private", "vm-offset", "vm-random", "vm-fork", "vm-split", "vm-remap",
          "vm-readonly", "vm-stale", "vm-big"]
+
+# On persistent memory: what is different there, the file surface, and what uses pages and tables in
+# other ways. Not fs-copy, fs-limits, fs-options: they are about the limits and options of other mounts.
+POOLS_ONLY = ["vm-pool", "vm-pool-hostile"]
+ON_POOLS = POOLS_ONLY + [
+    f"fs-{subject}" for subject in ("names", "rename", "data", "size", "holes", "attributes", "xattr",
+                                    "unnamed", "flags", "seal", "model")] + [
+    f"vm-{subject}" for subject in ("share", "private", "eof", "fork", "stale", "split", "readonly",
+                                    "direct", "uring", "inject")]
 
 # Minutes each, and with nothing that depends on the number of CPUs being one. On kernels that watch
 # themselves it would be an hour, for a library whose calls of the module the other programs make, too.
@@ -64,6 +79,11 @@ CELLS = [
     # Real programs, a few seconds each.
     Cell("6.1-programs", "6.1", 2, huge=["never"], effort="short"),
     Cell("6.12-programs", "6.12", 2, huge=["always"], effort="short"),
+    # Pools on NVDIMMs; and such a machine killed five times.
+    Cell("6.1-pool", "6.1", 2, script="pool-in-guest", huge=["never"], pmem=[1026, 66]),
+    Cell("6.12-pool", "6.12", 2, script="pool-in-guest", huge=["never"], pmem=[1026, 66]),
+    Cell("6.1-pool-crash", "6.1", 2, kills=5),
+    Cell("6.12-pool-crash", "6.12", 2, kills=5),
     # A CPU that the module must refuse.
     Cell("6.1-no-nx", "6.1", 1, ["--cpu=-nx"], True, "refuse.sh"),
     Cell("6.12-no-nx", "6.12", 1, ["--cpu=-nx"], True, "refuse.sh"),

@@ -221,6 +221,16 @@ const std::string& mount_dir() { return dir; }
 const std::string& disk() { return scratch_disk; }
 std::string huge_option() { return huge; }
 bool is_morselfs() { return !strcmp(file_system(), "morselfs"); }
+// A pool is mounted from a device, by its path.
+bool in_pool() {
+  FILE* mounts = setmntent("/proc/self/mounts", "r");
+  bool found = false;
+  while (const mntent* entry = mounts ? getmntent(mounts) : nullptr)
+    if (dir == entry->mnt_dir) found = !strcmp(entry->mnt_type, "morselfs") && entry->mnt_fsname[0] == '/';
+  if (mounts) endmntent(mounts);
+  return found;
+}
+
 bool has_huge_leaves() { return huge == ",huge=always"; }
 
 const char* file_system() {

@@ -49,6 +49,7 @@ const std::string& mount_dir();  // DIR
 const std::string& disk();       // DISK, or empty
 const char* file_system();       // "tmpfs", "morselfs", or "" for any other
 bool is_morselfs();
+bool in_pool();             // on persistent memory: tables, names and inodes take space, too
 bool has_huge_leaves();     // mounted with huge=always
 std::string huge_option();  // ",huge=..." as the mount has it, or ""
 uint64_t free_bytes();      // on the mount

@@ -14,8 +14,8 @@ struct Start {
   Model model;
 };
 
-/// The second one gets full in a random sequence.
-inline constexpr u64 small_pool = 96, full_pool = 44;
+/// The second one gets full in random sequences.
+inline constexpr u64 small_pool = 96, full_pool = 32;
 
 inline Operations catalog() {
   // Pages 5, 600 and 262149 are in trees of one, two and three levels. /d is full: the next name

@@ -4,8 +4,8 @@
 //
 // Thread safety. lookup(), subtree(), run(), next(): any time, lock-free, inside the host's
 // read-side section (RCU) so that tables stay readable. install(), grow(), persist(): concurrently
-// with each other and with readers, lock-free. split(), merge(), remove(), free(): one at a time, and
-// none of those meanwhile; readers may go on.
+// with each other and with readers, lock-free. split(), merge(), remove(), free(): one at a time,
+// and none of those meanwhile; readers may go on.
 //
 // The order that keeps the twins in step: a leaf is installed in rw first and in ro last, and all
 // tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
@@ -200,12 +200,12 @@ class Tree {
 
   /// Makes durable what leads to the leaves in the range: roots, tables' entries, leaves. Only for
   /// what other CPUs have installed and may not have written back yet: install() itself is durable
-  /// when it returns. A leaf that its installer has put into rw only is completed: whoever maps the
-  /// object for writing sees it, and half a leaf does not count after a power cut.
+  /// when it returns, but for tables on its path that another CPU is linking meanwhile. A leaf that
+  /// its installer has put into rw only is completed: whoever maps the object for writing sees it,
+  /// and half a leaf does not count after a power cut.
   void persist(Range range) {
     Level rw_level{};
-    if (Table* rw = root(Twin::rw, rw_level); rw != nullptr)
-      complete_below(rw, rw_level, 0, range);
+    if (Table* rw = root(Twin::rw, rw_level); rw != nullptr) complete_below(rw, rw_level, 0, range);
     for (const Twin twin : twins) {
       Level level{};
       Table* table = root(twin, level);

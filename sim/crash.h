@@ -56,14 +56,11 @@ class Crash {
   /// Tries every image that is possible now.
   void explore() {
     fresh_ = false;
-    bool more = true;
-    while (more) {
-      more = false;
+    do {
       collect();
       found_relevant_ = false;
       choose_all();
-      more = found_relevant_;
-    }
+    } while (found_relevant_);
   }
 
   /// Nothing has leaked; every store was seen.

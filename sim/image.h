@@ -53,10 +53,10 @@ class Image {
 
   void save(void* to, u64 bytes) {
     if (bytes == 0) return;
-    const uintptr_t first = reinterpret_cast<uintptr_t>(to) & ~7UL;
-    const uintptr_t last = reinterpret_cast<uintptr_t>(to) + bytes;
-    for (uintptr_t word = first; word < last; word += sizeof(u64))
-      undo_.push_back({reinterpret_cast<u64*>(word), *reinterpret_cast<u64*>(word)});
+    const uintptr_t from =
+        reinterpret_cast<uintptr_t>(to) - reinterpret_cast<uintptr_t>(words_.data());
+    for (u64 word = from / sizeof(u64); word * sizeof(u64) < from + bytes; word++)
+      undo_.push_back({&words_[word], words_[word]});
   }
 
   std::vector<u64>& words_;

@@ -103,8 +103,7 @@ class Items {
           run_repair(context, small_, item.number);
           break;
         case Item::Kind::random:
-          run_all({context.tally, context.off, item.number}, full_,
-                  random_operations(full_, item.number, plan_.length));
+          random(context, item.number % 2 == 0 ? full_ : small_, item.number);
           break;
       }
     } catch (const std::exception& failure) {
@@ -118,6 +117,11 @@ class Items {
   }
 
  private:
+  void random(const Context& context, const Start& start, u64 seed) const {
+    run_all({context.tally, context.off, seed}, start,
+            random_operations(start, seed, plan_.length));
+  }
+
   void add_sequences(const Operations& all, unsigned length) {
     std::vector<Operations> begun = {{}};
     for (unsigned i = 0; i < length; i++) {
@@ -158,9 +162,9 @@ class Items {
   /// Longer ones that nothing shorter stands for.
   void add_telling() {
     for (const char* text :
-         {"rename /a /c;unlink /c", "rename /a /c;rename /d/b /a", "write /big 600;truncate /big 0",
-          "write /big 600;punch /big 0 1024;prune /big", "detach /a;write-open 3;close",
-          "create /c;write /c 0;rename /c /a"})
+         {"write /big 5;write /big 600", "rename /a /c;unlink /c", "rename /a /c;rename /d/b /a",
+          "write /big 600;truncate /big 0", "write /big 600;punch /big 0 1024;prune /big",
+          "detach /a;write-open 3;close", "create /c;write /c 0;rename /c /a"})
       items_.push_back({Item::Kind::sequence, parse_operations(text), {}, 0});
   }
 

@@ -14,8 +14,8 @@ struct Start {
   Model model;
 };
 
-/// The second one gets full in a random sequence.
-inline constexpr u64 small_pool = 96, full_pool = 72;
+/// The second one gets full in random sequences.
+inline constexpr u64 small_pool = 96, full_pool = 32;
 
 inline Operations catalog() {
   // Pages 5, 600 and 262149 are in trees of one, two and three levels. /d is full: the next name
@@ -57,7 +57,7 @@ inline Start make_start(Tally& tally, u64 frames) {
 /// Power is cut in the last operation only: each beginning is a sequence of its own. Returns how
 /// many events that operation has; 0 if the sequence makes no sense.
 inline u64 run_sequence(const Context& context, const Start& start, const Operations& operations,
-                        Nest nest = {}) {
+                        const Nest& nest = {}) {
   World world(context, start.content, start.model, Detail::fine);
   world.mount().mount(bases[0]);
   u64 events = 0;

@@ -45,7 +45,7 @@ class World {
 
   /// Runs an operation that applies; with `explored`, power is cut everywhere in it. Returns how
   /// many events it had.
-  u64 run(const Operation& operation, bool explored, Nest nest = {}) {
+  u64 run(const Operation& operation, bool explored, const Nest& nest = {}) {
     memory_.cpu ^= 1;
     before_ = model_;
     after_ = model_;

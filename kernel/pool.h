@@ -203,6 +203,8 @@ void morsel_pool_zeros_mapped(struct inode *inode);
 bool morsel_pool_has_zeros_mapped(struct inode *inode);
 /* What mappings may have stored so far. */
 void morsel_pool_flush_stores(struct inode *inode);
+/* What leads to these pages is durable afterwards; takes the invalidate lock, shared. */
+void morsel_pool_persist(struct inode *inode, pgoff_t first, pgoff_t last);
 int morsel_pool_sync(struct super_block *sb, int wait);
 long morsel_pool_shutdown_ioctl(struct file *file, u32 __user *argument);
 

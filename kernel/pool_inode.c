@@ -196,6 +196,7 @@ int morsel_pool_sync(struct super_block *sb, int wait)
 		if (!inode) /* eviction saves it */
 			continue;
 		spin_unlock(&pool->dirty_lock);
+		morsel_pool_persist(inode, 0, DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE));
 		morsel_pool_flush_stores(inode);
 		morsel_pool_save(inode);
 		iput(inode);

@@ -83,11 +83,13 @@ static void flush_page(struct inode *inode, struct page *page, pgoff_t index)
 
 /*
  * Before morsel_pool_flush_stores(): this completes leaves that somebody is installing, which the
- * flush would not see. As a fault does; so it keeps out of the way of removals as a fault does.
+ * flush would not see. As a fault does; so it keeps out of the way of removals as a fault does. Where
+ * nothing may be written nobody installs, and half a leaf that a crash has left stays one.
  */
 void morsel_pool_persist(struct inode *inode, pgoff_t first, pgoff_t last)
 {
-	if (!S_ISREG(inode->i_mode))
+	if (!S_ISREG(inode->i_mode) || MORSEL_I(inode)->medium->damaged ||
+	    morsel_pool_is_read_only(morsel_pool_of(inode)))
 		return;
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	morsel_tree_persist(&MORSEL_I(inode)->tree, first, last);

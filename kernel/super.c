@@ -269,7 +269,7 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	if (option == -ENOPARAM && !strcmp(param->key, "source"))
 		return option; /* what is mounted, by name: the VFS's */
 	if (option == -ENOPARAM)
-		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, mpol",
+		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, mpol; on a pool, norecovery",
 			       param->key);
 	if (option < 0 && !strcmp(param->key, "norecovery"))
 		return invalfc(fc, "norecovery takes no value");

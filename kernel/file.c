@@ -372,19 +372,21 @@ out:
 	return err;
 }
 
-/* The caller may know a longer structure, from a later version; a shorter one never was. */
+/* The caller may know a longer structure, from a later version, or the shorter one of the first. */
 static long ioctl_info(struct inode *inode, struct morselfs_info __user *user)
 {
 	struct morselfs_info info = {};
+	u32 size;
 
 	if (copy_from_user(&info, user, offsetofend(struct morselfs_info, flags)))
 		return -EFAULT;
-	if (info.size < sizeof(info) || info.flags)
+	size = min_t(u32, info.size, sizeof(info));
+	if (size < offsetofend(struct morselfs_info, self_grafted_bytes) || info.flags)
 		return -EINVAL;
 	morsel_object_info(inode, &info);
-	info.size = sizeof(info);
+	info.size = size;
 	info.self_grafted_bytes = morsel_graft_self_bytes(inode);
-	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
+	return copy_to_user(user, &info, size) ? -EFAULT : 0;
 }
 
 long morsel_ioctl(struct file *file, unsigned int command, unsigned long argument)
@@ -394,6 +396,10 @@ long morsel_ioctl(struct file *file, unsigned int command, unsigned long argumen
 
 	if ((command & any_size) == (MORSELFS_IOC_INFO & any_size))
 		return ioctl_info(file_inode(file), (struct morselfs_info __user *)argument);
+	if ((command & any_size) == (MORSELFS_IOC_PROMOTE & any_size))
+		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, false);
+	if ((command & any_size) == (MORSELFS_IOC_DEMOTE & any_size))
+		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, true);
 	if (command == MORSELFS_IOC_SEAL)
 		return morsel_seal(file);
 	if (command == MORSEL_IOC_GOINGDOWN && morsel_pool_of(file_inode(file)))

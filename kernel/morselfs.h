@@ -5,6 +5,8 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   huge.c      which leaves an object gets
+ *   promote.c   small leaves that become large ones, and back
  *   mpol.c      the NUMA nodes that frames come from
  *   graft.c     a process: which subtrees hang in its page table, and how they come out
  *   cover.c     how they get in: a fault's work
@@ -46,7 +48,20 @@
 struct morsel_pool;
 struct morsel_medium;
 
-enum morsel_huge { MORSEL_HUGE_NEVER, MORSEL_HUGE_ALWAYS };
+/**
+ * enum morsel_huge - `huge=`: where 2-MiB leaves are made. Only where they lie wholly below the
+ * end of the file and their slot is empty; whatever else there is gets 4-KiB leaves.
+ * @MORSEL_HUGE_NEVER: nowhere
+ * @MORSEL_HUGE_WITHIN_SIZE: where one call fills the whole slot; what got full later is moved
+ * @MORSEL_HUGE_ALWAYS: at the first touch of a slot, of any kind
+ * @MORSEL_HUGE_ADVISE: of a mount: within size for what was advised, never for the rest
+ */
+enum morsel_huge {
+	MORSEL_HUGE_NEVER,
+	MORSEL_HUGE_WITHIN_SIZE,
+	MORSEL_HUGE_ALWAYS,
+	MORSEL_HUGE_ADVISE,
+};
 
 /**
  * struct morsel_mpol - `mpol=`
@@ -74,6 +89,9 @@ struct morsel_counts {
 	long pud_slots;
 	long pmd_slots;
 	long raw_pages;
+	long promoted;
+	long demoted;
+	long promote_failed;
 };
 
 /**
@@ -84,7 +102,7 @@ struct morsel_counts {
  * @lock: guards @max_inodes, @used_inodes and changes of @max_blocks
  * @max_inodes: limit, 0 for none (`nr_inodes=`)
  * @used_inodes: what counts towards it
- * @huge: which leaves new data gets
+ * @huge: which leaves objects get that have no policy of their own
  * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
  * @pool: on persistent memory; NULL for an ordinary mount
@@ -123,6 +141,10 @@ struct morsel_sb {
  *	from the one before, and how many at once; a guess of what comes next
  * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; by morsel_count()
  * @grafted_pages: what they span
+ * @promoted, @demoted, @promote_failed: slots that were moved; by morsel_count()
+ * @waste_pages: pages of large frames that are charged, and no leaf leads to any more
+ * @huge: MORSELFS_HUGE_*, the object's own policy
+ * @advised: what huge=advise waits for; is set and stays
  * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
  * @sealed: contents and size stay for ever; set once, under i_rwsem
  * @btime: when the inode was made
@@ -145,6 +167,12 @@ struct morsel_inode {
 	atomic_long_t pmd_slots;
 	atomic_long_t raw_pages;
 	atomic_long_t grafted_pages;
+	atomic_long_t promoted;
+	atomic_long_t demoted;
+	atomic_long_t promote_failed;
+	atomic_long_t waste_pages;
+	unsigned int huge;
+	bool advised;
 	unsigned int flags;
 	bool sealed;
 	struct timespec64 btime;
@@ -285,6 +313,17 @@ bool morsel_object_is_bad(struct inode *inode, struct page *page);
 
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/* huge.c: the policy that is in force for an object, never MORSEL_HUGE_ADVISE. */
+enum morsel_huge morsel_huge_policy(const struct inode *inode);
+
+/*
+ * promote.c: the object has slots that may be full of small leaves by now, or soon, and should be
+ * large. Cheap if it is known already; takes no lock of the inode's.
+ */
+void morsel_promote_later(struct inode *inode);
+/* MORSELFS_IOC_PROMOTE and MORSELFS_IOC_DEMOTE */
+long morsel_promote_ioctl(struct file *file, struct morselfs_range __user *user, bool demote);
 
 /* mpol.c */
 int morsel_mpol_parse(struct fs_context *fc, const char *value, struct morsel_mpol *policy);

@@ -49,6 +49,12 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->pmd_slots, 0);
 	atomic_long_set(&mi->raw_pages, 0);
 	atomic_long_set(&mi->grafted_pages, 0);
+	atomic_long_set(&mi->promoted, 0);
+	atomic_long_set(&mi->demoted, 0);
+	atomic_long_set(&mi->promote_failed, 0);
+	atomic_long_set(&mi->waste_pages, 0);
+	mi->huge = MORSELFS_HUGE_MOUNT;
+	mi->advised = false;
 }
 
 /*
@@ -778,4 +784,9 @@ void morsel_object_info(struct inode *inode, struct morselfs_info *info)
 	info->graft_pmd_slots = atomic_long_read(&mi->pmd_slots);
 	info->raw_pages = atomic_long_read(&mi->raw_pages);
 	info->grafted_bytes = atomic_long_read(&mi->grafted_pages) * PAGE_SIZE;
+	info->promoted = atomic_long_read(&mi->promoted);
+	info->demoted = atomic_long_read(&mi->demoted);
+	info->promote_failed = atomic_long_read(&mi->promote_failed);
+	info->waste_bytes = atomic_long_read(&mi->waste_pages) * PAGE_SIZE;
+	info->huge = READ_ONCE(mi->huge);
 }

@@ -45,6 +45,7 @@
 #define MORSEL_HUGE_ORDER 9
 #define MORSEL_HUGE_PAGES (1UL << MORSEL_HUGE_ORDER)
 
+struct fs_context;
 struct morsel_pool;
 struct morsel_medium;
 
@@ -61,6 +62,20 @@ enum morsel_huge {
 	MORSEL_HUGE_WITHIN_SIZE,
 	MORSEL_HUGE_ALWAYS,
 	MORSEL_HUGE_ADVISE,
+};
+
+/**
+ * enum morsel_touch - who fills a hole, as far as its 2-MiB slot is concerned
+ * @MORSEL_TOUCH_PART: a fault, or a call that fills less than the slot
+ * @MORSEL_TOUCH_WHOLE: a write(2) that fills all of it
+ * @MORSEL_TOUCH_ADVISED: fallocate(2) of all of it; a fault in a mapping with MADV_HUGEPAGE
+ * @MORSEL_TOUCH_SMALL: a fault in a mapping with MADV_NOHUGEPAGE
+ */
+enum morsel_touch {
+	MORSEL_TOUCH_PART,
+	MORSEL_TOUCH_WHOLE,
+	MORSEL_TOUCH_ADVISED,
+	MORSEL_TOUCH_SMALL,
 };
 
 /**
@@ -243,15 +258,17 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
 
 /*
  * The same, but a hole is filled first with a zeroed frame, charged to the
- * mount. A 2-MiB leaf is used where the mount says so and the slot lies wholly
- * below `size` (bytes; what the file will be when the caller is done) and is
- * empty. Takes the invalidate lock shared by itself. Sleeps. Returns
+ * mount. A 2-MiB leaf is used where the policy wants it for such a touch and the slot
+ * lies wholly below `size` (bytes; what the file will be when the caller is done) and is
+ * empty, if a frame is to be had without waiting; else the object is queued for promotion.
+ * Takes the invalidate lock shared by itself. Sleeps. Returns
  * ERR_PTR(-ENOSPC) when the mount is full, ERR_PTR(-ENOMEM) without memory.
  */
-struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
+struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size,
+				enum morsel_touch touch);
 
 /* The same for a fault: on a pool, waits while it is frozen. */
-struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index);
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum morsel_touch touch);
 
 /*
  * A fault has filled the hole at `index`. Whoever touches holes at a constant distance, one after
@@ -265,8 +282,8 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
 
 /*
  * Hint from write(2), called with i_rwsem held after i_size grew to cover
- * `end` (bytes): 2-MiB slots that became full may turn into 2-MiB leaves now.
- * First and last byte of what was written. Never fails.
+ * `end` (bytes): 2-MiB slots whose last page was written, and which are full, may turn into
+ * 2-MiB leaves now. First and last byte of what was written. Never fails.
  */
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
 
@@ -316,6 +333,12 @@ void morsel_object_info(struct inode *inode, struct morselfs_info *info);
 
 /* huge.c: the policy that is in force for an object, never MORSEL_HUGE_ADVISE. */
 enum morsel_huge morsel_huge_policy(const struct inode *inode);
+/* Is an empty slot to get a large leaf when it is touched like this? Takes note of advice. */
+bool morsel_huge_wanted(struct inode *inode, enum morsel_touch touch);
+enum morsel_touch morsel_touch_of(const struct vm_area_struct *vma); /* a fault's */
+long morsel_huge_ioctl(struct file *file, const u32 __user *user); /* MORSELFS_IOC_HUGE */
+int morsel_huge_parse(const char *name, enum morsel_huge *policy); /* -EINVAL */
+const char *morsel_huge_name(enum morsel_huge policy);
 
 /*
  * promote.c: the object has slots that may be full of small leaves by now, or soon, and should be

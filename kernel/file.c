@@ -136,8 +136,17 @@ static void drop_behind_eof(struct inode *inode, loff_t size)
 	morsel_object_drop(inode, pages_up(i_size_read(inode)), pages_up(size));
 }
 
+/* Is the slot at `pos` wholly in [start, end)? */
+static bool slot_is_within(loff_t pos, loff_t start, loff_t end)
+{
+	loff_t slot = round_down(pos, (loff_t)SLOT_BYTES);
+
+	return slot >= start && slot + SLOT_BYTES <= end;
+}
+
 /* Writes up to the end of the page; bytes copied, or an error. */
-static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size)
+static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size,
+			  enum morsel_touch touch)
 {
 	size_t offset = offset_in_page(pos), copied;
 	size_t length = min(PAGE_SIZE - offset, iov_iter_count(from));
@@ -146,7 +155,7 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 	/* A bad address should not cost a page. */
 	if (fault_in_iov_iter_readable(from, length) == length)
 		return -EFAULT;
-	page = morsel_object_fill(inode, pos >> PAGE_SHIFT, size);
+	page = morsel_object_fill(inode, pos >> PAGE_SHIFT, size, touch);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
 	if (morsel_object_is_bad(inode, page)) {
@@ -161,8 +170,8 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 /* Under i_rwsem, checks done. Bytes written, or an error if there are none. */
 static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *from)
 {
-	loff_t size = max_t(loff_t, i_size_read(inode), pos + iov_iter_count(from));
-	loff_t start = pos, unsettled = pos;
+	loff_t start = pos, unsettled = pos, end = pos + iov_iter_count(from);
+	loff_t size = max(i_size_read(inode), end);
 	ssize_t ret;
 
 	ret = morsel_object_reserve(inode, pages_up(size));
@@ -170,7 +179,11 @@ static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *fro
 		return ret;
 	zero_behind_eof(inode, pos);
 	while (iov_iter_count(from)) {
-		ret = fatal_signal_pending(current) ? -EINTR : write_page(inode, pos, from, size);
+		enum morsel_touch touch = slot_is_within(pos, start, end) ? MORSEL_TOUCH_WHOLE :
+									    MORSEL_TOUCH_PART;
+
+		ret = fatal_signal_pending(current) ? -EINTR :
+						      write_page(inode, pos, from, size, touch);
 		if (ret < 0)
 			break;
 		pos += ret;
@@ -288,16 +301,21 @@ static int check_room(struct inode *inode, pgoff_t first, pgoff_t last)
 /* Gives every page of [first, last) a frame. `size`: what the file will be. */
 static int fill_holes(struct inode *inode, pgoff_t first, pgoff_t last, loff_t size)
 {
-	while ((first = morsel_object_next(inode, first, last, false)) < last) {
+	loff_t start = (loff_t)first << PAGE_SHIFT, end = (loff_t)last << PAGE_SHIFT;
+	pgoff_t index = first;
+
+	while ((index = morsel_object_next(inode, index, last, false)) < last) {
+		bool whole = slot_is_within((loff_t)index << PAGE_SHIFT, start, end);
 		struct page *page;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		page = morsel_object_fill(inode, first, size);
+		page = morsel_object_fill(inode, index, size,
+					  whole ? MORSEL_TOUCH_ADVISED : MORSEL_TOUCH_PART);
 		if (IS_ERR(page))
 			return PTR_ERR(page);
 		put_page(page);
-		first++;
+		index++;
 		cond_resched();
 	}
 	return 0;
@@ -372,19 +390,21 @@ out:
 	return err;
 }
 
-/* The caller may know a longer structure, from a later version; a shorter one never was. */
+/* The caller may know a longer structure, from a later version, or the shorter one of the first. */
 static long ioctl_info(struct inode *inode, struct morselfs_info __user *user)
 {
 	struct morselfs_info info = {};
+	u32 size;
 
 	if (copy_from_user(&info, user, offsetofend(struct morselfs_info, flags)))
 		return -EFAULT;
-	if (info.size < sizeof(info) || info.flags)
+	size = min_t(u32, info.size, sizeof(info));
+	if (size < offsetofend(struct morselfs_info, self_grafted_bytes) || info.flags)
 		return -EINVAL;
 	morsel_object_info(inode, &info);
-	info.size = sizeof(info);
+	info.size = size;
 	info.self_grafted_bytes = morsel_graft_self_bytes(inode);
-	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
+	return copy_to_user(user, &info, size) ? -EFAULT : 0;
 }
 
 long morsel_ioctl(struct file *file, unsigned int command, unsigned long argument)
@@ -394,6 +414,12 @@ long morsel_ioctl(struct file *file, unsigned int command, unsigned long argumen
 
 	if ((command & any_size) == (MORSELFS_IOC_INFO & any_size))
 		return ioctl_info(file_inode(file), (struct morselfs_info __user *)argument);
+	if ((command & any_size) == (MORSELFS_IOC_PROMOTE & any_size))
+		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, false);
+	if ((command & any_size) == (MORSELFS_IOC_DEMOTE & any_size))
+		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, true);
+	if (command == MORSELFS_IOC_HUGE)
+		return morsel_huge_ioctl(file, (const u32 __user *)argument);
 	if (command == MORSELFS_IOC_SEAL)
 		return morsel_seal(file);
 	if (command == MORSEL_IOC_GOINGDOWN && morsel_pool_of(file_inode(file)))

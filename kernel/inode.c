@@ -198,7 +198,7 @@ int morsel_getattr(struct morsel_idmap *idmap, const struct path *path, struct k
 	}
 	stat->blocks = atomic_long_read(&MORSEL_I(inode)->frames) * (PAGE_SIZE / 512);
 	/* Who writes in blocks of this size fills large leaves at once. */
-	if (S_ISREG(inode->i_mode) && MORSEL_SB(inode->i_sb)->huge == MORSEL_HUGE_ALWAYS)
+	if (S_ISREG(inode->i_mode) && morsel_huge_policy(inode) != MORSEL_HUGE_NEVER)
 		stat->blksize = MORSEL_HUGE_PAGES << PAGE_SHIFT;
 	return 0;
 }

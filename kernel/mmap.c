@@ -45,7 +45,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	page = morsel_object_get(inode, vmf->pgoff);
 	was_hole = !page;
 	if (was_hole)
-		page = morsel_object_fill_fault(inode, vmf->pgoff);
+		page = morsel_object_fill_fault(inode, vmf->pgoff, morsel_touch_of(vmf->vma));
 	if (IS_ERR(page))
 		return morsel_fault_of(PTR_ERR(page));
 	if (morsel_object_is_bad(inode, page)) {

@@ -5,6 +5,8 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   huge.c      which leaves an object gets
+ *   promote.c   small leaves that become large ones, and back
  *   mpol.c      the NUMA nodes that frames come from
  *   graft.c     a process: which subtrees hang in its page table, and how they come out
  *   cover.c     how they get in: a fault's work
@@ -43,10 +45,38 @@
 #define MORSEL_HUGE_ORDER 9
 #define MORSEL_HUGE_PAGES (1UL << MORSEL_HUGE_ORDER)
 
+struct fs_context;
 struct morsel_pool;
 struct morsel_medium;
 
-enum morsel_huge { MORSEL_HUGE_NEVER, MORSEL_HUGE_ALWAYS };
+/**
+ * enum morsel_huge - `huge=`: where 2-MiB leaves are made. Only where they lie wholly below the
+ * end of the file and their slot is empty; whatever else there is gets 4-KiB leaves.
+ * @MORSEL_HUGE_NEVER: nowhere
+ * @MORSEL_HUGE_WITHIN_SIZE: where one call fills the whole slot; what got full later is moved
+ * @MORSEL_HUGE_ALWAYS: at the first touch of a slot, of any kind
+ * @MORSEL_HUGE_ADVISE: of a mount: within size for what was advised, never for the rest
+ */
+enum morsel_huge {
+	MORSEL_HUGE_NEVER,
+	MORSEL_HUGE_WITHIN_SIZE,
+	MORSEL_HUGE_ALWAYS,
+	MORSEL_HUGE_ADVISE,
+};
+
+/**
+ * enum morsel_touch - who fills a hole, as far as its 2-MiB slot is concerned
+ * @MORSEL_TOUCH_PART: a fault, or a call that fills less than the slot
+ * @MORSEL_TOUCH_WHOLE: a write(2) that fills all of it
+ * @MORSEL_TOUCH_ADVISED: fallocate(2) of all of it; a fault in a mapping with MADV_HUGEPAGE
+ * @MORSEL_TOUCH_SMALL: a fault in a mapping with MADV_NOHUGEPAGE
+ */
+enum morsel_touch {
+	MORSEL_TOUCH_PART,
+	MORSEL_TOUCH_WHOLE,
+	MORSEL_TOUCH_ADVISED,
+	MORSEL_TOUCH_SMALL,
+};
 
 /**
  * struct morsel_mpol - `mpol=`
@@ -74,6 +104,9 @@ struct morsel_counts {
 	long pud_slots;
 	long pmd_slots;
 	long raw_pages;
+	long promoted;
+	long demoted;
+	long promote_failed;
 };
 
 /**
@@ -84,7 +117,7 @@ struct morsel_counts {
  * @lock: guards @max_inodes, @used_inodes and changes of @max_blocks
  * @max_inodes: limit, 0 for none (`nr_inodes=`)
  * @used_inodes: what counts towards it
- * @huge: which leaves new data gets
+ * @huge: which leaves objects get that have no policy of their own
  * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
  * @pool: on persistent memory; NULL for an ordinary mount
@@ -123,6 +156,10 @@ struct morsel_sb {
  *	from the one before, and how many at once; a guess of what comes next
  * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; by morsel_count()
  * @grafted_pages: what they span
+ * @promoted, @demoted, @promote_failed: slots that were moved; by morsel_count()
+ * @waste_pages: pages of large frames that are charged, and no leaf leads to any more
+ * @huge: MORSELFS_HUGE_*, the object's own policy
+ * @advised: what huge=advise waits for; is set and stays
  * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
  * @sealed: contents and size stay for ever; set once, under i_rwsem
  * @btime: when the inode was made
@@ -145,6 +182,12 @@ struct morsel_inode {
 	atomic_long_t pmd_slots;
 	atomic_long_t raw_pages;
 	atomic_long_t grafted_pages;
+	atomic_long_t promoted;
+	atomic_long_t demoted;
+	atomic_long_t promote_failed;
+	atomic_long_t waste_pages;
+	unsigned int huge;
+	bool advised;
 	unsigned int flags;
 	bool sealed;
 	struct timespec64 btime;
@@ -215,15 +258,17 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
 
 /*
  * The same, but a hole is filled first with a zeroed frame, charged to the
- * mount. A 2-MiB leaf is used where the mount says so and the slot lies wholly
- * below `size` (bytes; what the file will be when the caller is done) and is
- * empty. Takes the invalidate lock shared by itself. Sleeps. Returns
+ * mount. A 2-MiB leaf is used where the policy wants it for such a touch and the slot
+ * lies wholly below `size` (bytes; what the file will be when the caller is done) and is
+ * empty, if a frame is to be had without waiting; else the object is queued for promotion.
+ * Takes the invalidate lock shared by itself. Sleeps. Returns
  * ERR_PTR(-ENOSPC) when the mount is full, ERR_PTR(-ENOMEM) without memory.
  */
-struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
+struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size,
+				enum morsel_touch touch);
 
 /* The same for a fault: on a pool, waits while it is frozen. */
-struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index);
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum morsel_touch touch);
 
 /*
  * A fault has filled the hole at `index`. Whoever touches holes at a constant distance, one after
@@ -237,8 +282,8 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
 
 /*
  * Hint from write(2), called with i_rwsem held after i_size grew to cover
- * `end` (bytes): 2-MiB slots that became full may turn into 2-MiB leaves now.
- * First and last byte of what was written. Never fails.
+ * `end` (bytes): 2-MiB slots whose last page was written, and which are full, may turn into
+ * 2-MiB leaves now. First and last byte of what was written. Never fails.
  */
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
 
@@ -285,6 +330,23 @@ bool morsel_object_is_bad(struct inode *inode, struct page *page);
 
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/* huge.c: the policy that is in force for an object, never MORSEL_HUGE_ADVISE. */
+enum morsel_huge morsel_huge_policy(const struct inode *inode);
+/* Is an empty slot to get a large leaf when it is touched like this? Takes note of advice. */
+bool morsel_huge_wanted(struct inode *inode, enum morsel_touch touch);
+enum morsel_touch morsel_touch_of(const struct vm_area_struct *vma); /* a fault's */
+long morsel_huge_ioctl(struct file *file, const u32 __user *user); /* MORSELFS_IOC_HUGE */
+int morsel_huge_parse(const char *name, enum morsel_huge *policy); /* -EINVAL */
+const char *morsel_huge_name(enum morsel_huge policy);
+
+/*
+ * promote.c: the object has slots that may be full of small leaves by now, or soon, and should be
+ * large. Cheap if it is known already; takes no lock of the inode's.
+ */
+void morsel_promote_later(struct inode *inode);
+/* MORSELFS_IOC_PROMOTE and MORSELFS_IOC_DEMOTE */
+long morsel_promote_ioctl(struct file *file, struct morselfs_range __user *user, bool demote);
 
 /* mpol.c */
 int morsel_mpol_parse(struct fs_context *fc, const char *value, struct morsel_mpol *policy);

@@ -49,6 +49,12 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->pmd_slots, 0);
 	atomic_long_set(&mi->raw_pages, 0);
 	atomic_long_set(&mi->grafted_pages, 0);
+	atomic_long_set(&mi->promoted, 0);
+	atomic_long_set(&mi->demoted, 0);
+	atomic_long_set(&mi->promote_failed, 0);
+	atomic_long_set(&mi->waste_pages, 0);
+	mi->huge = MORSELFS_HUGE_MOUNT;
+	mi->advised = false;
 }
 
 /*
@@ -124,9 +130,11 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 }
 
 #define GFP_FRAME (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
-#define GFP_HUGE_FRAME (GFP_FRAME | __GFP_NOWARN | __GFP_NORETRY)
-/* What nobody has asked for: nobody waits, or is killed, for want of it. */
-#define GFP_AHEAD ((GFP_FRAME & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC)
+/*
+ * What can be done without, pages that nobody has asked for and large frames: nobody waits, or is
+ * killed, for want of it. The kernel is told that it is wanted, and makes room in its own time.
+ */
+#define GFP_OPTIONAL ((GFP_FRAME & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
 static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order, gfp_t gfp)
 {
@@ -140,15 +148,22 @@ static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned 
 	return folio ? &folio->page : NULL;
 }
 
-/* Empty and wholly below the end of the file, so that no page beyond it gets mapped. */
-static bool slot_takes_huge(struct inode *inode, pgoff_t index, loff_t size)
+/* Wholly below the end of the file, so that no page beyond it gets mapped. */
+static bool slot_is_below(pgoff_t index, loff_t size)
+{
+	return (loff_t)(round_down(index, MORSEL_HUGE_PAGES) + MORSEL_HUGE_PAGES) << PAGE_SHIFT <=
+	       size;
+}
+
+/* The slot is empty, and may be filled at once. */
+static bool slot_takes_huge(struct inode *inode, pgoff_t index, loff_t size,
+			    enum morsel_touch touch)
 {
 	pgoff_t first = round_down(index, MORSEL_HUGE_PAGES);
 	enum morsel_below below;
 	unsigned long value;
 
-	if (MORSEL_SB(inode->i_sb)->huge != MORSEL_HUGE_ALWAYS ||
-	    (loff_t)(first + MORSEL_HUGE_PAGES) << PAGE_SHIFT > size)
+	if (!morsel_huge_wanted(inode, touch) || !slot_is_below(index, size))
 		return false;
 	rcu_read_lock();
 	below = morsel_tree_subtree(&MORSEL_I(inode)->tree, MORSEL_RW, first, MORSEL_PMD, &value);
@@ -208,6 +223,9 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	err = install(inode, first, frame, order, size);
 	if (!err) {
 		trace_morselfs_fill(inode, first, order);
+		if (!order && morsel_huge_policy(inode) != MORSEL_HUGE_NEVER &&
+		    slot_is_below(index, max(i_size_read(inode), size)))
+			morsel_promote_later(inode);
 		return frame + (index - first);
 	}
 	morsel_frame_leave(frame);
@@ -217,7 +235,8 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	return ERR_PTR(err);
 }
 
-struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
+struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size,
+				enum morsel_touch touch)
 {
 	struct page *page;
 
@@ -225,8 +244,8 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 		page = morsel_object_get(inode, index);
 		if (page)
 			return page;
-		if (slot_takes_huge(inode, index, max(i_size_read(inode), size))) {
-			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER, GFP_HUGE_FRAME);
+		if (slot_takes_huge(inode, index, max(i_size_read(inode), size), touch)) {
+			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER, GFP_OPTIONAL);
 			if (!IS_ERR(page))
 				return page;
 			/* Small leaves take less room, and may fit where a table is by now. */
@@ -237,14 +256,14 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 	}
 }
 
-struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index)
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum morsel_touch touch)
 {
 	bool in_pool = morsel_pool_of(inode);
 	struct page *page;
 
 	if (in_pool)
 		sb_start_pagefault(inode->i_sb);
-	page = morsel_object_fill(inode, index, 0);
+	page = morsel_object_fill(inode, index, 0, touch);
 	if (in_pool)
 		sb_end_pagefault(inode->i_sb);
 	return page;
@@ -294,9 +313,9 @@ static bool fill_optional(struct inode *inode, pgoff_t index)
 	if (is_present(inode, index))
 		return true;
 	if (morsel_pool_of(inode))
-		page = morsel_object_fill_fault(inode, index);
+		page = morsel_object_fill_fault(inode, index, MORSEL_TOUCH_PART);
 	else
-		page = fill_with(inode, index, 0, 0, GFP_AHEAD);
+		page = fill_with(inode, index, 0, 0, GFP_OPTIONAL);
 	if (IS_ERR(page))
 		return PTR_ERR(page) == -EEXIST;
 	put_page(page);
@@ -723,7 +742,7 @@ static void merge_slot(struct inode *inode, pgoff_t first, struct page *frame)
 static void settle_slot(struct inode *inode, pgoff_t first)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY;
+	gfp_t gfp = GFP_OPTIONAL & ~__GFP_ZERO;
 	struct folio *folio;
 	bool merged = false, full;
 
@@ -736,8 +755,10 @@ static void settle_slot(struct inode *inode, pgoff_t first)
 		return;
 	folio = morsel_may_fail(MERGE_FRAME,
 				morsel_mpol_alloc(inode, first, gfp, MORSEL_HUGE_ORDER));
-	if (!folio)
+	if (!folio) {
+		morsel_promote_later(inode);
 		return;
+	}
 	filemap_invalidate_lock(inode->i_mapping);
 	/* morsel_mmap() counts itself under this lock, so 0 stays 0: no tables are in use. */
 	if (!atomic_long_read(&mi->mappings) && slot_is_quiet(inode, first) &&
@@ -753,15 +774,13 @@ static void settle_slot(struct inode *inode, pgoff_t first)
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end)
 {
 	pgoff_t first = round_down(start >> PAGE_SHIFT, MORSEL_HUGE_PAGES);
-	loff_t size = i_size_read(inode);
 
-	if (MORSEL_SB(inode->i_sb)->huge != MORSEL_HUGE_ALWAYS)
+	if (morsel_huge_policy(inode) == MORSEL_HUGE_NEVER)
 		return;
-	for (; (loff_t)first << PAGE_SHIFT < end; first += MORSEL_HUGE_PAGES) {
-		if ((loff_t)(first + MORSEL_HUGE_PAGES) << PAGE_SHIFT > size)
-			break;
+	/* To look whether a slot is full is not worth it for each small write into it. */
+	end = min(round_up(end, PAGE_SIZE), i_size_read(inode));
+	for (; slot_is_below(first, end); first += MORSEL_HUGE_PAGES)
 		settle_slot(inode, first);
-	}
 }
 
 void morsel_object_info(struct inode *inode, struct morselfs_info *info)
@@ -778,4 +797,9 @@ void morsel_object_info(struct inode *inode, struct morselfs_info *info)
 	info->graft_pmd_slots = atomic_long_read(&mi->pmd_slots);
 	info->raw_pages = atomic_long_read(&mi->raw_pages);
 	info->grafted_bytes = atomic_long_read(&mi->grafted_pages) * PAGE_SIZE;
+	info->promoted = atomic_long_read(&mi->promoted);
+	info->demoted = atomic_long_read(&mi->demoted);
+	info->promote_failed = atomic_long_read(&mi->promote_failed);
+	info->waste_bytes = atomic_long_read(&mi->waste_pages) * PAGE_SIZE;
+	info->huge = READ_ONCE(mi->huge);
 }

@@ -116,7 +116,8 @@ vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)
 
 	for (;;) {
 		page = morsel_object_get(inode, vmf->pgoff) ?:
-			       morsel_object_fill_fault(inode, vmf->pgoff);
+			       morsel_object_fill_fault(inode, vmf->pgoff,
+							morsel_touch_of(vmf->vma));
 		if (page == ERR_PTR(-EROFS) && (private || !write))
 			return map_zeros(vmf, inode);
 		if (IS_ERR(page))

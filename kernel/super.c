@@ -20,6 +20,7 @@
 /* What tables and the user half of the address space can hold with 4 levels. */
 #define MORSEL_MAX_BYTES (1LL << 47)
 #define MORSEL_DEFAULT_MODE (S_ISVTX | 0777)
+#define MORSEL_DEFAULT_HUGE MORSEL_HUGE_WITHIN_SIZE
 
 enum morsel_option {
 	OPT_SIZE,
@@ -225,14 +226,10 @@ static int parse_option_huge(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct morsel_options *options = fc->fs_private;
 
-	if (!strcmp(param->string, "never"))
-		options->huge = MORSEL_HUGE_NEVER;
-	else if (!strcmp(param->string, "always"))
-		options->huge = MORSEL_HUGE_ALWAYS;
-	else
-		return invalfc(fc, "huge=%s is unknown: give huge=never (4-KiB pages) or huge=always (2-MiB pages)",
-			       param->string);
-	return 0;
+	if (!morsel_huge_parse(param->string, &options->huge))
+		return 0;
+	return invalfc(fc, "huge=%s is unknown: give huge=within_size (2-MiB pages for what fills them), always (at the first touch), advise (where a program asks) or never",
+		       param->string);
 }
 
 static int parse_option_mpol(struct fs_context *fc, struct fs_parameter *param)
@@ -376,8 +373,8 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 		seq_printf(seq, ",uid=%u", from_kuid_munged(&init_user_ns, msb->uid));
 	if (!gid_eq(msb->gid, GLOBAL_ROOT_GID))
 		seq_printf(seq, ",gid=%u", from_kgid_munged(&init_user_ns, msb->gid));
-	if (msb->huge == MORSEL_HUGE_ALWAYS)
-		seq_puts(seq, ",huge=always");
+	if (msb->huge != MORSEL_DEFAULT_HUGE)
+		seq_printf(seq, ",huge=%s", morsel_huge_name(msb->huge));
 	morsel_mpol_show(seq, msb);
 	return 0;
 }
@@ -486,6 +483,7 @@ static int morsel_fill_pool(struct super_block *sb, struct fs_context *fc)
 	if (options->given & ~BIT(OPT_NORECOVERY))
 		return invalfc(fc, "a pool takes no option but norecovery: its size and its root are what mkfs.morselfs has made");
 	options->nr_inodes = 0;
+	options->huge = MORSEL_HUGE_NEVER; /* a pool's pages are in no large folio */
 	err = prepare_super(sb, fc, 0);
 	sb->s_op = &morsel_pool_super_operations;
 	if (!err)
@@ -606,7 +604,7 @@ static int morsel_init_fs_context(struct fs_context *fc)
 	options->mode = MORSEL_DEFAULT_MODE;
 	options->uid = current_fsuid();
 	options->gid = current_fsgid();
-	options->huge = MORSEL_HUGE_NEVER;
+	options->huge = MORSEL_DEFAULT_HUGE;
 	fc->fs_private = options;
 	fc->ops = &morsel_context_operations;
 	return 0;

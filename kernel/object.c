@@ -22,6 +22,7 @@
 #include "inject.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "move.h"
 #include "pool.h"
 #include "trace.h"
 
@@ -41,6 +42,9 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->leaves_2m, 0);
 	atomic_long_set(&mi->table_pages, 0);
 	atomic_long_set(&mi->mappings, 0);
+	mi->moves = 0;
+	INIT_LIST_HEAD(&mi->retired);
+	INIT_LIST_HEAD(&mi->promote_link);
 	mi->prune_later = false;
 	mi->last_touched = 0;
 	mi->touch_distance = 0;
@@ -106,7 +110,7 @@ static bool lookup(struct inode *inode, pgoff_t index, struct morsel_leaf *leaf)
  * Speculative, like the page cache: the frame may be freed and belong to
  * somebody else by the time we have a reference, so look again.
  */
-struct page *morsel_object_get(struct inode *inode, pgoff_t index)
+struct page *morsel_object_get_nowait(struct inode *inode, pgoff_t index)
 {
 	struct morsel_leaf leaf, again;
 	struct page *page = NULL;
@@ -127,6 +131,25 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 	}
 	rcu_read_unlock();
 	return page;
+}
+
+struct page *morsel_object_get(struct inode *inode, pgoff_t index)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+
+	for (;;) {
+		unsigned int moves = smp_load_acquire(&mi->moves);
+		struct page *page = morsel_object_get_nowait(inode, index);
+
+		if (page)
+			return page;
+		smp_rmb(); /* the leaf was looked for before that */
+		if (!(moves & 1) && READ_ONCE(mi->moves) == moves)
+			return NULL;
+		/* It may have been on its way elsewhere: see move.c. */
+		filemap_invalidate_lock_shared(inode->i_mapping);
+		filemap_invalidate_unlock_shared(inode->i_mapping);
+	}
 }
 
 #define GFP_FRAME (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
@@ -377,8 +400,13 @@ static void account_removed(struct inode *inode, struct page *page, unsigned int
 	struct page *head = compound_head(page);
 
 	count_leaves(inode, order, -1);
-	if (!order && PageCompound(page) && morsel_frame_drop_leaf(head))
-		return;
+	if (!order && PageCompound(page)) {
+		if (morsel_frame_drop_leaf(head)) {
+			atomic_long_inc(&MORSEL_I(inode)->waste_pages);
+			return;
+		}
+		atomic_long_sub(MORSEL_HUGE_PAGES - 1, &MORSEL_I(inode)->waste_pages);
+	}
 	uncharge(inode, PageCompound(page) ? MORSEL_HUGE_PAGES : 1);
 }
 
@@ -400,15 +428,6 @@ static void collect(void *context, unsigned long pfn, unsigned int order)
 
 	account_removed(removal->inode, pfn_to_page(pfn), order);
 	enlist(removal, compound_head(pfn_to_page(pfn)));
-}
-
-/* A small frame whose place in a 2-MiB frame is charged already. */
-static void collect_merged(void *context, unsigned long pfn, unsigned int order)
-{
-	struct removal *removal = context;
-
-	count_leaves(removal->inode, 0, -1);
-	enlist(removal, pfn_to_page(pfn));
 }
 
 /*
@@ -466,25 +485,40 @@ static void release_frames(struct removal *removal, pgoff_t first, pgoff_t last,
 	}
 }
 
+/* A large leaf becomes small ones: 1 if there was one, 0 if not, or -ENOMEM. */
+static int split_leaf(struct inode *inode, pgoff_t index, bool must)
+{
+	struct morsel_leaf leaf;
+	int err;
+
+	if (!lookup(inode, index, &leaf) || !leaf.order)
+		return 0;
+	err = morsel_tree_split(&MORSEL_I(inode)->tree, index, must);
+	if (err)
+		return err;
+	count_leaves(inode, MORSEL_HUGE_ORDER, -1);
+	count_leaves(inode, 0, MORSEL_HUGE_PAGES);
+	return 1;
+}
+
+int morsel_object_split(struct inode *inode, pgoff_t index)
+{
+	return split_leaf(inode, index, false);
+}
+
 /*
  * Large leaves that the range would cut become small ones. Nothing is lost if it fails;
  * it cannot if it `must` succeed.
  */
 static int split_ends(struct inode *inode, pgoff_t first, pgoff_t last, bool must)
 {
-	struct morsel_inode *mi = MORSEL_I(inode);
 	pgoff_t ends[] = { first, last };
-	struct morsel_leaf leaf;
 	int i, err;
 
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
-		if (!(ends[i] % MORSEL_HUGE_PAGES) || !lookup(inode, ends[i], &leaf) || !leaf.order)
-			continue;
-		err = morsel_tree_split(&mi->tree, ends[i], must);
-		if (err)
+		err = ends[i] % MORSEL_HUGE_PAGES ? split_leaf(inode, ends[i], must) : 0;
+		if (err < 0)
 			return err;
-		count_leaves(inode, MORSEL_HUGE_ORDER, -1);
-		count_leaves(inode, 0, MORSEL_HUGE_PAGES);
 	}
 	return 0;
 }
@@ -514,6 +548,27 @@ static void unmap(struct inode *inode, pgoff_t first, pgoff_t last, bool even_co
 	} while (returned);
 }
 
+void morsel_object_unmap(struct inode *inode, pgoff_t first, pgoff_t last)
+{
+	unmap(inode, first, last, false);
+}
+
+/* No limit is asked, since at least as much is given back. */
+void morsel_object_adopt(struct inode *inode, unsigned int order, unsigned long leaves)
+{
+	long pages = (long)leaves << order;
+
+	percpu_counter_add(&MORSEL_SB(inode->i_sb)->used_blocks, pages);
+	atomic_long_add(pages, &MORSEL_I(inode)->frames);
+	count_leaves(inode, order, leaves);
+}
+
+void morsel_object_count_whole(struct inode *inode)
+{
+	count_leaves(inode, 0, -(long)MORSEL_HUGE_PAGES);
+	count_leaves(inode, MORSEL_HUGE_ORDER, 1);
+}
+
 static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool mapped,
 			 bool even_cows)
 {
@@ -522,10 +577,23 @@ static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 
 	INIT_LIST_HEAD(&removal.frames);
 	morsel_tree_remove(&mi->tree, first, last, !mapped, collect, &removal);
+	morsel_retired_forget(inode, first, last);
 	if (mapped)
 		unmap(inode, first, last, even_cows);
 	release_frames(&removal, first, last, even_cows);
 	cond_resched();
+}
+
+void morsel_object_give_back(struct inode *inode, pgoff_t first, const unsigned long *pfns)
+{
+	struct removal removal = { .inode = inode };
+	unsigned int i;
+
+	INIT_LIST_HEAD(&removal.frames);
+	for (i = 0; i < MORSEL_HUGE_PAGES; i++)
+		if (pfns[i])
+			collect(&removal, pfns[i], 0);
+	release_frames(&removal, first, first + MORSEL_HUGE_PAGES, false);
 }
 
 /* Under the invalidate lock, exclusively; ends are split already. */
@@ -568,6 +636,7 @@ void morsel_object_unmapped(struct inode *inode)
 	filemap_invalidate_lock(inode->i_mapping);
 	if (!atomic_long_read(&mi->mappings) && mi->prune_later) {
 		mi->prune_later = false;
+		morsel_retired_free(inode);
 		end = morsel_tree_capacity(&mi->tree);
 		for (first = 0; first < end; first += CHUNK_PAGES) {
 			morsel_tree_prune(&mi->tree, first, first + CHUNK_PAGES);
@@ -575,6 +644,13 @@ void morsel_object_unmapped(struct inode *inode)
 		}
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
+}
+
+/* Large frames with few leaves left are worth a look of the worker's. */
+static void look_for_waste(struct inode *inode)
+{
+	if (atomic_long_read(&MORSEL_I(inode)->waste_pages) >= (long)MORSEL_HUGE_PAGES / 2)
+		morsel_promote_later(inode);
 }
 
 int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last)
@@ -588,6 +664,7 @@ int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last)
 	if (!err)
 		remove_range(inode, first, last, false);
 	filemap_invalidate_unlock(inode->i_mapping);
+	look_for_waste(inode);
 	return err;
 }
 
@@ -664,6 +741,7 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 		zero_tail(inode, size);
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
+	look_for_waste(inode);
 	return err;
 }
 
@@ -700,75 +778,26 @@ void morsel_object_free(struct inode *inode)
 	 */
 	for (first = 0; first < end; first += CHUNK_PAGES)
 		remove_chunk(inode, first, first + CHUNK_PAGES, false, false);
+	morsel_retired_free(inode);
 	morsel_tree_free(&mi->tree, collect, NULL); /* no leaf is left for collect() */
 	WARN_ON_ONCE(atomic_long_read(&mi->frames) || atomic_long_read(&mi->table_pages));
 }
 
-/* True if nobody but the leaves refers to the slot's 512 small frames. */
-static bool slot_is_quiet(struct inode *inode, pgoff_t first)
-{
-	struct morsel_leaf leaf;
-	pgoff_t i;
-
-	for (i = 0; i < MORSEL_HUGE_PAGES; i++) {
-		struct page *page;
-
-		if (!lookup(inode, first + i, &leaf) || leaf.order)
-			return false;
-		page = pfn_to_page(leaf.pfn);
-		if (PageCompound(page) || page_count(page) != 1 || PageHWPoison(page))
-			return false;
-	}
-	return true;
-}
-
-/* Copies a full slot into one 2-MiB frame. Under the invalidate lock, exclusively. */
-static void merge_slot(struct inode *inode, pgoff_t first, struct page *frame)
-{
-	struct morsel_inode *mi = MORSEL_I(inode);
-	struct removal removal = { .inode = inode };
-	struct morsel_leaf leaf;
-	pgoff_t i;
-
-	for (i = 0; i < MORSEL_HUGE_PAGES && lookup(inode, first + i, &leaf); i++)
-		copy_highpage(frame + i, pfn_to_page(leaf.pfn));
-	morsel_frame_join(frame, inode, first);
-	INIT_LIST_HEAD(&removal.frames);
-	morsel_tree_merge(&mi->tree, first, page_to_pfn(frame), collect_merged, &removal);
-	count_leaves(inode, MORSEL_HUGE_ORDER, 1);
-	release_frames(&removal, first, first + MORSEL_HUGE_PAGES, false);
-}
-
+/* What nobody maps is moved at once, by who has filled it. */
 static void settle_slot(struct inode *inode, pgoff_t first)
 {
-	struct morsel_inode *mi = MORSEL_I(inode);
-	gfp_t gfp = GFP_OPTIONAL & ~__GFP_ZERO;
-	struct folio *folio;
-	bool merged = false, full;
+	struct morsel_moved moved = {};
+	bool full;
 
-	if (atomic_long_read(&mi->mappings))
-		return;
 	rcu_read_lock(); /* the last munmap may be freeing tables */
-	full = morsel_tree_full(&mi->tree, first);
+	full = morsel_slot_is_full(inode, first);
 	rcu_read_unlock();
 	if (!full)
 		return;
-	folio = morsel_may_fail(MERGE_FRAME,
-				morsel_mpol_alloc(inode, first, gfp, MORSEL_HUGE_ORDER));
-	if (!folio) {
+	if (!atomic_long_read(&MORSEL_I(inode)->mappings))
+		morsel_move_up(inode, first, 1, GFP_OPTIONAL & ~__GFP_ZERO, &moved);
+	if (!moved.done)
 		morsel_promote_later(inode);
-		return;
-	}
-	filemap_invalidate_lock(inode->i_mapping);
-	/* morsel_mmap() counts itself under this lock, so 0 stays 0: no tables are in use. */
-	if (!atomic_long_read(&mi->mappings) && slot_is_quiet(inode, first) &&
-	    !morsel_tree_grow(&mi->tree, first, MORSEL_PMD)) {
-		merge_slot(inode, first, &folio->page);
-		merged = true;
-	}
-	filemap_invalidate_unlock(inode->i_mapping);
-	if (!merged)
-		folio_put(folio);
 }
 
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end)

@@ -39,9 +39,12 @@ class Taken {
     CHECK_EQ(write(fd, "1000000", 7), 7);
     close(fd);
   }
-  void take(size_t pieces) {
+  // False if the kernel does not give so many away.
+  bool take(size_t pieces) {
     auto flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
-    all.push_back({map(-1, pieces * leaf, rw, flags), pieces * leaf});
+    void* at = mmap(nullptr, pieces * leaf, rw, flags, -1, 0);
+    if (at != MAP_FAILED) all.push_back({at, pieces * leaf});
+    return at != MAP_FAILED;
   }
   void give_back() {
     for (auto [at, size] : all) SYS(munmap(at, size));
@@ -88,13 +91,17 @@ void fragment(Taken& large, Holes& small) {
   auto free_bytes = [] { return size_t(kib_in("/proc/meminfo", "MemFree:")) << 10; };
   // What the kernel keeps for itself, where nobody else gets.
   const size_t kept = size_t(kib_in("/proc/sys/vm/min_free_kbytes", "")) << 10;
-  // Some in each of the two zones, which are used up one after the other.
-  small.grow(5 * bytes);
-  if (size_t now = free_bytes(), left = 2 * kept + 5 * bytes; now > left) large.take((now - left) / leaf);
+  // Small pieces are to be left in each of the two zones, which are used up one after the other, and
+  // more than CPUs keep in lists of their own.
+  constexpr size_t much = 192 << 20;
+  small.grow(much);
+  if (size_t now = free_bytes(), left = 2 * kept + much; now > left)
+    CHECK(large.take((now - left) / leaf));
   while (free_bytes() > 2 * kept + bytes) small.grow(2 * leaf);
   small.perforate();
   // There is plenty of memory again, and the large pieces that are left are open to all.
-  while (free_large_blocks()) large.take(1);
+  while (free_large_blocks() && large.take(1))
+    ;
 }
 
 // Leaves of 2 MiB that were found all the same: the kernel may have set something free meanwhile.
@@ -108,30 +115,38 @@ void check_small(int fd) {
 
 }  // namespace
 
+// A mount with the leaves of the one that is tested, and a budget for the worker that promotes later.
+void mount_files(unsigned long flags, const char* promote) {
+  std::string options = promote + harness::huge_option();
+  SYS(mount("none", "files", "morselfs", flags, options.c_str()));
+}
+
 // All ways to get data, and none waits until the kernel has moved other pages out of the way.
 TEST_LIMIT(fragmented_memory, 300) {
   if (!harness::is_morselfs() || harness::in_pool()) SKIP("about 2-MiB leaves of morselfs");
   if (harness::huge_option() == ",huge=never") SKIP("nobody wants 2-MiB leaves here");
   if (geteuid() != 0) SKIP("needs another mount");
+  SYS(mkdir("files", 0755));
+  mount_files(0, "promote=0");  // the worker may wait for the kernel to do so
   Taken large;
   Holes small;
   fragment(large, small);
   CHECK_EQ(free_large_blocks(), 0);
   const long stalls = vmstat("compact_stall");
 
-  int written = make_sparse("written", 0);
+  int written = make_sparse("files/written", 0);
   auto buffer = std::make_unique<char[]>(leaf);
   for (size_t at = 0; at < bytes; at += leaf) {
     fill(buffer.get(), 1, at, leaf);
     CHECK_EQ(pwrite(written, buffer.get(), leaf, off_t(at)), leaf);
   }
-  int allocated = make_sparse("allocated", 0);
+  int allocated = make_sparse("files/allocated", 0);
   SYS(fallocate(allocated, 0, 0, bytes));
-  int touched = make_sparse("touched", bytes);
+  int touched = make_sparse("files/touched", bytes);
   set_policy(touched, MORSELFS_HUGE_ALWAYS);
   char* m = map_at(Place::fits, touched, bytes, rw);
   for (size_t at = 0; at < bytes; at += page) fill(m + at, 3, at, page);
-  int appended = make_file("appended", 4, bytes);
+  int appended = make_file("files/appended", 4, bytes);
 
   CHECK_EQ(vmstat("compact_stall"), stalls);
   for (int fd : {written, allocated, touched, appended}) check_small(fd);
@@ -148,14 +163,17 @@ TEST_LIMIT(fragmented_memory, 300) {
   CHECK(info(written).promote_failed > 0);
   CHECK_PAGES(m, 3, 0, bytes);
 
-  // Memory is whole again: what was asked for, and what the worker finds to do.
+  // Memory is whole again: what was asked for, and what the worker does by itself.
   large.give_back();
   small.give_back();
   promote_all(written);
   CHECK_EQ(info(written).leaves_2m, slots);
   check_file(written, 1, 0, bytes);
-  for (int fd : {allocated, touched, appended})
+  mount_files(MS_REMOUNT, "promote=256");
+  for (int fd : {allocated, touched, appended}) {
+    set_policy(fd, MORSELFS_HUGE_WITHIN_SIZE);
     while (info(fd).leaves_2m < slots) usleep(10000);
+  }
   check_file_zero(allocated, 0, bytes);
   check_file(appended, 4, 0, bytes);
   CHECK_PAGES(m, 3, 0, bytes);

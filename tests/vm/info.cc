@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The info ioctl: what it refuses, and that it counts rightly. Only on morselfs.
+#include <cstddef>
+
 #include "memory.h"
 
 namespace {

@@ -358,13 +358,10 @@ unsigned long morsel_object_size_limit(struct super_block *sb)
 
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end)
 {
-	/* A table that covers the first slot is never taken away: none where a large leaf may come. */
-	bool huge = index_end >= MORSEL_HUGE_PAGES && morsel_huge_policy(inode) != MORSEL_HUGE_NEVER;
+	/* A root is never taken away: it must not be the table of a slot that takes a large leaf. */
+	enum morsel_level level = index_end < MORSEL_HUGE_PAGES ? MORSEL_PTE : MORSEL_PMD;
 
-	if (!index_end)
-		return 0;
-	return morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1,
-				huge ? MORSEL_PMD : MORSEL_PTE);
+	return index_end ? morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1, level) : 0;
 }
 
 /*

@@ -554,6 +554,9 @@ void morsel_move_apart(struct inode *inode, pgoff_t first, struct morsel_moved *
 
 	filemap_invalidate_lock(inode->i_mapping);
 	split = morsel_object_split(inode, first);
+	/* 2-MiB slots of processes have the leaf itself. It may stay, but not if it is to be small. */
+	if (split > 0)
+		unmap_mapping_pages(inode->i_mapping, first, MORSEL_HUGE_PAGES, false);
 	filemap_invalidate_unlock(inode->i_mapping);
 	if (split < 0)
 		moved->lacking++;

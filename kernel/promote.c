@@ -328,8 +328,11 @@ long morsel_promote_ioctl(struct file *file, struct morselfs_range __user *user,
 	if (range.length && check_add_overflow(range.start, range.length, &end))
 		return -EINVAL;
 	end = min_t(u64, end, i_size_read(inode));
-	err = move_range(inode, round_down(range.start, slot_bytes) >> PAGE_SHIFT,
-			 round_up(end, slot_bytes) >> PAGE_SHIFT, demote, &moved);
+	/* Slots that lie wholly in the range. */
+	err = range.start >= end ? 0 :
+				   move_range(inode, round_up(range.start, slot_bytes) >> PAGE_SHIFT,
+					      round_down(end, slot_bytes) >> PAGE_SHIFT, demote,
+					      &moved);
 	morsel_count(inode, promote_failed, moved.busy + moved.lacking);
 	range.size = sizeof(range);
 	range.done_bytes = moved.done * slot_bytes;

@@ -378,7 +378,7 @@ static struct folio *allocate_frame(struct inode *inode, pgoff_t first, unsigned
 	struct folio *folio;
 
 	folio = morsel_may_fail(MOVE_FRAME,
-				morsel_mpol_alloc(inode, first, gfp | GFP_KERNEL_ACCOUNT, order));
+				morsel_mpol_alloc(inode, first, gfp | __GFP_ACCOUNT, order));
 	set_active_memcg(before);
 	mem_cgroup_put(memcg);
 	return folio;
@@ -554,7 +554,7 @@ void morsel_move_apart(struct inode *inode, pgoff_t first, struct morsel_moved *
 
 	filemap_invalidate_lock(inode->i_mapping);
 	split = morsel_object_split(inode, first);
-	/* 2-MiB slots of processes have the leaf itself. It may stay, but not if it is to be small. */
+	/* A process that has the slot grafted alone has the large leaf in its own table. */
 	if (split > 0)
 		unmap_mapping_pages(inode->i_mapping, first, MORSEL_HUGE_PAGES, false);
 	filemap_invalidate_unlock(inode->i_mapping);

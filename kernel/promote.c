@@ -314,7 +314,7 @@ long morsel_promote_ioctl(struct file *file, struct morselfs_range __user *user,
 	struct inode *inode = file_inode(file);
 	struct morsel_moved moved = {};
 	struct morselfs_range range;
-	u64 end = U64_MAX;
+	u64 start, end = U64_MAX;
 	int err;
 
 	if (copy_from_user(&range, user, sizeof(range)))
@@ -328,11 +328,9 @@ long morsel_promote_ioctl(struct file *file, struct morselfs_range __user *user,
 	if (range.length && check_add_overflow(range.start, range.length, &end))
 		return -EINVAL;
 	end = min_t(u64, end, i_size_read(inode));
-	/* Slots that lie wholly in the range. */
-	err = range.start >= end ? 0 :
-				   move_range(inode, round_up(range.start, slot_bytes) >> PAGE_SHIFT,
-					      round_down(end, slot_bytes) >> PAGE_SHIFT, demote,
-					      &moved);
+	start = min(range.start, end);
+	err = move_range(inode, round_up(start, slot_bytes) >> PAGE_SHIFT,
+			 round_down(end, slot_bytes) >> PAGE_SHIFT, demote, &moved);
 	morsel_count(inode, promote_failed, moved.busy + moved.lacking);
 	range.size = sizeof(range);
 	range.done_bytes = moved.done * slot_bytes;

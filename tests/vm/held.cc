@@ -19,19 +19,9 @@ int make_small(const char* name, uint64_t seed) {
   return fd;
 }
 
-// From which leaves slots are moved, by which of the two ioctls.
-enum class From { small, large };
-
-// An attempt leaves the held slot alone, says so, and moves the others. Demotion leaves the pages where
-// they are, and need not ask who holds them.
-void check_busy(From from, int fd) {
+// An attempt leaves the held slot alone, says so, and moves the others.
+void check_busy(int fd) {
   size_t done = 0;
-  if (from == From::large) {
-    morselfs_range range = demote(fd);
-    if (!harness::leaves_move()) CHECK_EQ(range.done_bytes, 3 * leaf);
-    CHECK_EQ(range.busy_bytes + range.lacking_bytes, 0);
-    return;
-  }
   // The others may be held, too, for a moment, by whoever has just read them.
   for (int i = 0; i < 1000 && done < 2 * leaf; i++) {
     morselfs_range range = promote(fd);
@@ -46,17 +36,21 @@ void check_busy(From from, int fd) {
 }
 
 // `hold` takes the slot's pages, `check` sees contents 2 reach the holder after the attempts; what
-// holds them is gone when it returns.
+// holds them is gone when it returns. Once with frames that never were large, and once with the parts
+// of a large one.
 template <class Hold, class Check>
 void held_slot(int prot, Hold hold, Check check) {
-  for (From way : {From::small, From::large}) {
+  for (bool parts : {false, true}) {
     int fd = make_small("f", 1);
-    if (way == From::large) promote_all(fd);
+    if (parts) {
+      promote_all(fd);
+      demote_all(fd);
+    }
     char* m = map_at(Place::fits, fd, bytes, rw);
     char* from = prot == rw ? m : map_at(Place::fits, fd, bytes, prot);
     CHECK_PAGES(from, 1, 0, bytes);
     hold(from + leaf);
-    check_busy(way, fd);
+    check_busy(fd);
     CHECK_PAGES(from, 1, 0, bytes);
     fill(m + leaf, 2, leaf, part_pages * page);
     check(from + leaf);
@@ -106,8 +100,7 @@ TEST(held_twice) {
       [&](char*) {
         check_pipe(first[0]);
         int fd = SYS(open("f", O_RDWR));
-        if (!harness::leaves_move())
-          CHECK_EQ(promote(fd).busy_bytes + demote(fd).busy_bytes, leaf);
+        if (!harness::leaves_move()) CHECK_EQ(promote(fd).busy_bytes, leaf);
         close(fd);
         check_pipe(second[0]);
       });
@@ -137,6 +130,24 @@ TEST(held_by_a_registered_buffer) {
         close(other);
         SYS(unlink("other"));
       });
+}
+
+// A large leaf becomes small ones over the same frame, held or not.
+TEST(held_large_leaf_is_demoted) {
+  int fd = make_small("f", 1), ends[2];
+  SYS(pipe(ends));
+  promote_all(fd);
+  char* m = map_at(Place::fits, fd, bytes, rw);
+  CHECK_PAGES(m, 1, 0, bytes);
+  iovec part{m + leaf, part_pages * page};
+  CHECK_EQ(SYS(vmsplice(ends[1], &part, 1, 0)), part_pages * page);
+  demote_all(fd);
+  fill(m + leaf, 2, leaf, part_pages * page);
+  (void)promote(fd);
+  CHECK_FILLED(m + leaf, 2, leaf, part_pages * page);
+  check_pipe(ends[0]);
+  promote_all(fd);
+  CHECK_FILLED(m + leaf, 2, leaf, part_pages * page);
 }
 
 // A page that only one of a process's private mappings has is no page of the file's: it is in
@@ -177,7 +188,7 @@ TEST(held_by_nobody_after_sigkill) {
     pause();
   });
   gate->wait();
-  check_busy(From::small, fd);
+  check_busy(fd);
   SYS(kill(child, SIGKILL));
   harness::join_killed(child, SIGKILL);
   promote_all(fd);

@@ -30,7 +30,7 @@ void check_story(int fd, const char* at, size_t size, size_t large) {
   Frames frames = frames_behind(at, size);
   CHECK_EQ(frames.absent, 0);
   CHECK_EQ(frames.compound + frames.single, size / page);
-  if (!i.waste_bytes) CHECK_EQ(frames.compound, large * leaf / page);
+  CHECK(frames.compound >= large * leaf / page);  // parts of large frames may be mapped as small
 }
 
 void skip_if_moving() {

@@ -381,7 +381,10 @@ unsigned long morsel_object_size_limit(struct super_block *sb)
 
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end)
 {
-	return index_end ? morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1, MORSEL_PTE) : 0;
+	/* A root is never taken away: it must not be the table of a slot that takes a large leaf. */
+	enum morsel_level level = index_end < MORSEL_HUGE_PAGES ? MORSEL_PTE : MORSEL_PMD;
+
+	return index_end ? morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1, level) : 0;
 }
 
 /*

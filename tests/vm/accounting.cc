@@ -16,7 +16,8 @@ constexpr const char* all_mounts = "/sys/fs/morselfs";
 constexpr const char* names[] = {"size_bytes",      "used_bytes",  "inodes_limit",
                                  "inodes_used",     "table_bytes", "leaves_4k",
                                  "leaves_2m",       "mappings",    "graft_pud_slots",
-                                 "graft_pmd_slots", "raw_pages",   "grafted_bytes"};
+                                 "graft_pmd_slots", "raw_pages",   "grafted_bytes",
+                                 "promoted",        "demoted",     "promote_failed"};
 
 void need_morselfs() {
   if (!harness::is_morselfs()) SKIP("about /sys/fs/morselfs");
@@ -57,6 +58,9 @@ void check_story(const char* at, const std::vector<int>& files) {
     sum.graft_pmd_slots += i.graft_pmd_slots;
     sum.raw_pages += i.raw_pages;
     sum.grafted_bytes += i.grafted_bytes;
+    sum.promoted += i.promoted;
+    sum.demoted += i.demoted;
+    sum.promote_failed += i.promote_failed;
   }
   struct statfs s;
   SYS(statfs(at, &s));
@@ -73,6 +77,10 @@ void check_story(const char* at, const std::vector<int>& files) {
   CHECK_EQ(number(sysfs, "graft_pmd_slots"), sum.graft_pmd_slots);
   CHECK_EQ(number(sysfs, "raw_pages"), sum.raw_pages);
   CHECK_EQ(number(sysfs, "grafted_bytes"), sum.grafted_bytes);
+  // Of files that are gone, too.
+  CHECK(number(sysfs, "promoted") >= sum.promoted);
+  CHECK(number(sysfs, "demoted") >= sum.demoted);
+  CHECK(number(sysfs, "promote_failed") >= sum.promote_failed);
 }
 
 int64_t meminfo(const char* key) {

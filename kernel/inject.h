@@ -30,10 +30,11 @@
 	site(LINK, "link")                                                                \
 	site(WHITEOUT, "whiteout")                                                        \
 	site(XATTR, "xattr")                                                              \
-	/* object.c; host.c: all that core allocates */                                   \
+	/* object.c; small.c; host.c: all that core allocates */                          \
 	site(FRAME, "frame")                                                              \
 	site(HUGE_FRAME, "huge-frame")                                                    \
 	site(MERGE_FRAME, "merge-frame")                                                  \
+	site(SMALL_NODE, "small-node")                                                    \
 	site(TABLE, "table")                                                              \
 	site(TABLE_LOCK, "table-lock")                                                    \
 	/* pool_*.c */                                                                    \

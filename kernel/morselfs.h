@@ -5,6 +5,7 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   small.c     an object without tables: small, and not mapped so far
  *   mpol.c      the NUMA nodes that frames come from
  *   graft.c     a process: which subtrees hang in its page table, and how they come out
  *   cover.c     how they get in: a fault's work
@@ -35,6 +36,7 @@
 #include <linux/percpu_counter.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
+#include <linux/xarray.h>
 
 #include "../uapi/morselfs.h"
 #include "tree_api.h"
@@ -111,7 +113,10 @@ struct morsel_sb {
 
 /**
  * struct morsel_inode - one inode; for regular files, the object
- * @tree: the page-table subtrees (two twins)
+ * @tree: the page-table subtrees (two twins); empty while the object is small
+ * @small: @small_frames are the object's frames (small.c). Becomes false once, under the
+ *	invalidate lock, exclusively
+ * @small_frames: struct page by page number; empty once the object is a tree
  * @frames: pages charged for the object (i_blocks = frames * 8)
  * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl; by morsel_count()
  * @mappings: VMAs that map the file; raised under mapping->invalidate_lock
@@ -132,6 +137,8 @@ struct morsel_sb {
  */
 struct morsel_inode {
 	struct morsel_tree tree;
+	bool small;
+	struct xarray small_frames;
 	atomic_long_t frames;
 	atomic_long_t leaves_4k;
 	atomic_long_t leaves_2m;
@@ -243,8 +250,8 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
 
 /*
- * Makes tables tall enough for pages below `index_end`. Call with i_rwsem held
- * before i_size grows beyond. 0 or -ENOMEM.
+ * Makes tables tall enough for pages below `index_end`; a small object, that stays one, does
+ * without. Call with i_rwsem held before i_size grows beyond. 0 or -ENOMEM.
  */
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end);
 
@@ -285,6 +292,33 @@ bool morsel_object_is_bad(struct inode *inode, struct page *page);
 
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/*
+ * small.c. An object is small until it is mapped or reaches the end of the first 2-MiB slot, when it
+ * becomes a tree that is tall enough for the page `last`: takes the invalidate lock exclusively; 0,
+ * also if it is a tree by now, or -ENOMEM, and then nothing has changed. It never becomes small again.
+ */
+void morsel_small_init(struct morsel_inode *mi, bool small);
+int morsel_small_become_tree(struct inode *inode, pgoff_t last);
+
+/* With the invalidate lock held, it stays what it is. Who is told `false` sees the tree, whole. */
+static inline bool morsel_is_small(const struct morsel_inode *mi)
+{
+	return smp_load_acquire(&mi->small);
+}
+
+/*
+ * Without a lock: false if the object is not small, or has ceased to be meanwhile, and then the tree
+ * is to be asked. The frame at `index` (NULL: a hole); as morsel_object_next().
+ */
+bool morsel_small_lookup(struct morsel_inode *mi, pgoff_t index, struct page **frame);
+bool morsel_small_next(struct morsel_inode *mi, pgoff_t index, pgoff_t end, bool data,
+		       pgoff_t *next);
+
+/* Of a small object, with the locks that the same on a tree wants. -EEXIST, -ENOMEM. */
+int morsel_small_install(struct morsel_inode *mi, pgoff_t index, struct page *frame);
+void morsel_small_remove(struct morsel_inode *mi, pgoff_t first, pgoff_t last, morsel_sink sink,
+			 void *context);
 
 /* mpol.c */
 int morsel_mpol_parse(struct fs_context *fc, const char *value, struct morsel_mpol *policy);

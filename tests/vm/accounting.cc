@@ -228,6 +228,7 @@ TEST(accounting_of_small_files) {
     CHECK_EQ(used_bytes("n"), count * pages * page);
     int64_t each = (before.free - now.free) / int64_t(count);
     printf("# a file of %zu pages takes %lld bytes\n", pages, (long long)each);
+    fflush(stdout);
     expect_about("a small file", each, int64_t(pages * page), int64_t(page));
     expect_about("PageTables", now.tables - before.tables, 0, 64 * int64_t(page));
     if (harness::is_morselfs()) CHECK_EQ(number(sysfs_of("n"), "table_bytes"), 0);

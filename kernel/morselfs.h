@@ -294,9 +294,9 @@ bool morsel_object_is_bad(struct inode *inode, struct page *page);
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
 
 /*
- * small.c. An object is small until it is mapped or reaches the end of the first 2-MiB slot, when it
- * becomes a tree that is tall enough for the page `last`: takes the invalidate lock exclusively; 0,
- * also if it is a tree by now, or -ENOMEM, and then nothing has changed. It never becomes small again.
+ * small.c. An object is small until it is mapped or reaches the end of the first 2-MiB slot. Then
+ * it becomes a tree, tall enough for the page `last`: takes the invalidate lock exclusively; 0,
+ * also if it is a tree by now, or -ENOMEM, and then nothing has changed. A tree stays a tree.
  */
 void morsel_small_init(struct morsel_inode *mi, bool small);
 int morsel_small_become_tree(struct inode *inode, pgoff_t last);
@@ -308,8 +308,8 @@ static inline bool morsel_is_small(const struct morsel_inode *mi)
 }
 
 /*
- * Without a lock: false if the object is not small, or has ceased to be meanwhile, and then the tree
- * is to be asked. The frame at `index` (NULL: a hole); as morsel_object_next().
+ * Without a lock: false if the object is not small, or has ceased to be meanwhile: then ask the
+ * tree. The frame at `index` (NULL: a hole); as morsel_object_next().
  */
 bool morsel_small_lookup(struct morsel_inode *mi, pgoff_t index, struct page **frame);
 bool morsel_small_next(struct morsel_inode *mi, pgoff_t index, pgoff_t end, bool data,

@@ -171,6 +171,15 @@ static bool slot_takes_huge(struct inode *inode, pgoff_t index, loff_t size)
 	return below == MORSEL_NOTHING;
 }
 
+/* A small object ends before a large leaf would. Under the invalidate lock. */
+static int install_leaf(struct morsel_inode *mi, pgoff_t index, struct page *frame,
+			unsigned int order)
+{
+	if (morsel_is_small(mi))
+		return morsel_small_install(mi, index, frame);
+	return morsel_tree_install(&mi->tree, index, order, page_to_pfn(frame));
+}
+
 /* Installs a fresh frame; -EEXIST if somebody else was quicker, -ERANGE beyond the end. */
 static int install(struct inode *inode, pgoff_t index, struct page *frame, unsigned int order,
 		   loff_t size)
@@ -182,9 +191,7 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	/* Under the lock, a truncation that is through counts. A large leaf must end there, too. */
 	if (index + (1UL << order) <= DIV_ROUND_UP(max(i_size_read(inode), size), PAGE_SIZE))
-		err = morsel_is_small(mi) ? /* of fewer pages than a large leaf has */
-			      morsel_small_install(mi, index, frame) :
-			      morsel_tree_install(&mi->tree, index, order, page_to_pfn(frame));
+		err = install_leaf(mi, index, frame, order);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	if (err == -ENOMEM && morsel_too_many_tables(mi))
 		err = -ENOSPC;

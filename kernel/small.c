@@ -6,9 +6,9 @@
  * or grows beyond; a tree stays a tree. Files of a pool are trees from the start: what is on
  * the medium is page tables.
  *
- * Locks are those of trees (object.c): who fills a hole holds the invalidate lock shared; who removes
- * pages, or makes a tree of the object, holds it exclusively; readers hold none. As small objects have no
- * mappings and no large leaves, removal has nothing to flush and nothing to split.
+ * Locks are those of trees (object.c): who fills a hole holds the invalidate lock shared; who
+ * removes pages, or makes a tree of the object, holds it exclusively; readers hold none. As small
+ * objects have no mappings and no large leaves, removal has nothing to flush and nothing to split.
  *
  * A reader may meet the object on its way to become a tree. The tree is complete in both twins
  * before `small` is false, and the xarray is emptied after that. So a reader that has looked into

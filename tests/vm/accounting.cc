@@ -215,8 +215,8 @@ TEST(accounting_in_meminfo) {
   SYS(umount("n"));
 }
 
-// A small file takes an inode, a name and its pages; one of more than a page a node or two that lead
-// to them; and no page tables until it is mapped.
+// A small file takes an inode, a name and its pages; one of more than a page a node or two that
+// lead to them; and no page tables until it is mapped.
 TEST(accounting_of_small_files) {
   constexpr size_t count = 8000;
   mount_second("n", "size=256m,nr_inodes=20000");

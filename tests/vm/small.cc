@@ -110,12 +110,9 @@ TEST(small_file_gets_tables_by_any_mapping) {
   const std::vector<size_t> pages(std::begin(scattered), std::end(scattered));
   struct {
     int prot, flags;
-  } kinds[] = {{rw, MAP_SHARED},
-               {PROT_READ, MAP_SHARED},
-               {PROT_NONE, MAP_SHARED},
-               {PROT_READ | PROT_EXEC, MAP_SHARED},
-               {rw, MAP_PRIVATE},
-               {PROT_READ, MAP_PRIVATE}};
+  } kinds[] = {{rw, MAP_SHARED},        {PROT_READ, MAP_SHARED},
+               {PROT_NONE, MAP_SHARED}, {PROT_READ | PROT_EXEC, MAP_SHARED},
+               {rw, MAP_PRIVATE},       {PROT_READ, MAP_PRIVATE}};
   for (auto kind : kinds) {
     int fd = make_scattered(most, pages);
     check_no_tables(fd);

@@ -5,7 +5,9 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   small.c     an object without tables: small, and not mapped so far
  *   huge.c      which leaves an object gets
+ *   move.c      the contents of slots go to other frames, under use
  *   promote.c   small leaves that become large ones, and back
  *   mpol.c      the NUMA nodes that frames come from
  *   graft.c     a process: which subtrees hang in its page table, and how they come out
@@ -37,6 +39,8 @@
 #include <linux/percpu_counter.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "../uapi/morselfs.h"
 #include "tree_api.h"
@@ -121,6 +125,8 @@ struct morsel_counts {
  * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
  * @pool: on persistent memory; NULL for an ordinary mount
+ * @promote_lock, @promote_list, @promote_work: inodes that have slots to be moved, and who does it
+ * @promote_budget: MiB a second; 0: nothing is moved by itself
  * @kobj: its directory in sysfs
  * @kobj_released: nobody refers to @kobj any more
  */
@@ -138,18 +144,28 @@ struct morsel_sb {
 	kuid_t uid;
 	kgid_t gid;
 	struct morsel_pool *pool;
+	spinlock_t promote_lock;
+	struct list_head promote_list;
+	struct delayed_work promote_work;
+	unsigned int promote_budget;
 	struct kobject kobj;
 	struct completion kobj_released;
 };
 
 /**
  * struct morsel_inode - one inode; for regular files, the object
- * @tree: the page-table subtrees (two twins)
+ * @tree: the page-table subtrees (two twins); empty while the object is small
+ * @small: @small_frames are the object's frames (small.c). Becomes false once, under the
+ *	invalidate lock, exclusively
+ * @small_frames: struct page by page number; empty once the object is a tree
  * @frames: pages charged for the object (i_blocks = frames * 8)
  * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl; by morsel_count()
  * @mappings: VMAs that map the file; raised under mapping->invalidate_lock
  *	shared, so that who holds it exclusively and reads 0 may free tables.
  *	The mount counts them, too
+ * @moves: odd while leaves are on their way to other frames (move.c); written under the invalidate
+ *	lock, exclusively, as @retired: tables that were put out of use under a mapping
+ * @promote_link, @promote_next, @promote_at, @promote_tries: what the mount's worker knows (promote.c)
  * @prune_later: pages were removed under a mapping; empty tables may be left.
  *	Written under the invalidate lock, exclusively
  * @last_touched, @touch_distance, @touch_count: the hole that a fault has filled last, how far
@@ -169,11 +185,19 @@ struct morsel_sb {
  */
 struct morsel_inode {
 	struct morsel_tree tree;
+	bool small;
+	struct xarray small_frames;
 	atomic_long_t frames;
 	atomic_long_t leaves_4k;
 	atomic_long_t leaves_2m;
 	atomic_long_t table_pages;
 	atomic_long_t mappings;
+	unsigned int moves;
+	struct list_head retired;
+	struct list_head promote_link;
+	pgoff_t promote_next;
+	unsigned long promote_at;
+	unsigned int promote_tries;
 	bool prune_later;
 	pgoff_t last_touched;
 	unsigned long touch_distance;
@@ -213,6 +237,15 @@ static inline struct morsel_inode *MORSEL_I(const struct inode *inode)
 static inline bool morsel_too_many_tables(const struct morsel_inode *mi)
 {
 	return atomic_long_read(&mi->table_pages) > 1024 + 8 * atomic_long_read(&mi->frames);
+}
+
+/*
+ * How tall a tree for the page `last` is to be. A root is never taken away: it must not be the table of
+ * a slot that takes a large leaf.
+ */
+static inline enum morsel_level morsel_level_for(pgoff_t last)
+{
+	return last + 1 < MORSEL_HUGE_PAGES ? MORSEL_PTE : MORSEL_PMD;
 }
 
 /* An operation has changed the inode: on a pool, it and all that was written to it is durable now. */
@@ -255,6 +288,11 @@ unsigned long morsel_object_size_limit(struct super_block *sb);
  * folio (2-MiB leaf): the page returned is the right 4-KiB subpage.
  */
 struct page *morsel_object_get(struct inode *inode, pgoff_t index);
+/*
+ * The same for who holds what a removal waits for, the lock of a page: a page that is being moved
+ * looks like a hole to him, where the other waits for the invalidate lock.
+ */
+struct page *morsel_object_get_nowait(struct inode *inode, pgoff_t index);
 
 /*
  * The same, but a hole is filled first with a zeroed frame, charged to the
@@ -288,8 +326,8 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
 
 /*
- * Makes tables tall enough for pages below `index_end`. Call with i_rwsem held
- * before i_size grows beyond. 0 or -ENOMEM.
+ * Makes tables tall enough for pages below `index_end`; a small object, that stays one, does
+ * without. Call with i_rwsem held before i_size grows beyond. 0 or -ENOMEM.
  */
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end);
 
@@ -328,8 +366,47 @@ void morsel_object_zero(struct inode *inode, struct page *page, size_t offset, s
 /* True if the page is broken: whoever reads it is told so. */
 bool morsel_object_is_bad(struct inode *inode, struct page *page);
 
+/*
+ * For moves (move.c), under the invalidate lock, exclusively: leaves that were taken out of the tree
+ * leave every mapping; new leaves are counted and charged; 512 small ones have become one over the
+ * same frame; the frames of leaves that are gone are given back (pfns: 512, 0 for none); a large
+ * leaf becomes small ones: 1 if there was one, 0 if not, or -ENOMEM.
+ */
+void morsel_object_unmap(struct inode *inode, pgoff_t first, pgoff_t last);
+void morsel_object_adopt(struct inode *inode, unsigned int order, unsigned long leaves);
+void morsel_object_count_whole(struct inode *inode);
+void morsel_object_give_back(struct inode *inode, pgoff_t first, const unsigned long *pfns);
+int morsel_object_split(struct inode *inode, pgoff_t index);
+
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/*
+ * small.c. An object is small until it is mapped or reaches the end of the first 2-MiB slot. Then
+ * it becomes a tree, tall enough for the page `last`: takes the invalidate lock exclusively; 0,
+ * also if it is a tree by now, or -ENOMEM, and then nothing has changed. A tree stays a tree.
+ */
+void morsel_small_init(struct morsel_inode *mi, bool small);
+int morsel_small_become_tree(struct inode *inode, pgoff_t last);
+
+/* With the invalidate lock held, it stays what it is. Who is told `false` sees the tree, whole. */
+static inline bool morsel_is_small(const struct morsel_inode *mi)
+{
+	return smp_load_acquire(&mi->small);
+}
+
+/*
+ * Without a lock: false if the object is not small, or has ceased to be meanwhile: then ask the
+ * tree. The frame at `index` (NULL: a hole); as morsel_object_next().
+ */
+bool morsel_small_lookup(struct morsel_inode *mi, pgoff_t index, struct page **frame);
+bool morsel_small_next(struct morsel_inode *mi, pgoff_t index, pgoff_t end, bool data,
+		       pgoff_t *next);
+
+/* Of a small object, with the locks that the same on a tree wants. -EEXIST, -ENOMEM. */
+int morsel_small_install(struct morsel_inode *mi, pgoff_t index, struct page *frame);
+void morsel_small_remove(struct morsel_inode *mi, pgoff_t first, pgoff_t last, morsel_sink sink,
+			 void *context);
 
 /* huge.c: the policy that is in force for an object, never MORSEL_HUGE_ADVISE. */
 enum morsel_huge morsel_huge_policy(const struct inode *inode);
@@ -345,6 +422,13 @@ const char *morsel_huge_name(enum morsel_huge policy);
  * large. Cheap if it is known already; takes no lock of the inode's.
  */
 void morsel_promote_later(struct inode *inode);
+/* The inode goes. */
+void morsel_promote_forget(struct inode *inode);
+/* A mount begins and ends; the budget is in MiB a second, 0 for none. */
+void morsel_promote_start(struct morsel_sb *msb, unsigned int budget);
+void morsel_promote_stop(struct morsel_sb *msb);
+void morsel_promote_set_budget(struct morsel_sb *msb, unsigned int budget);
+extern bool morsel_churn; /* a parameter, for tests: what was moved is moved again, all the time */
 /* MORSELFS_IOC_PROMOTE and MORSELFS_IOC_DEMOTE */
 long morsel_promote_ioctl(struct file *file, struct morselfs_range __user *user, bool demote);
 

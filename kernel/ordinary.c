@@ -65,7 +65,7 @@ static void map_neighbour(struct vm_fault *vmf, struct inode *inode, pgoff_t ind
 			  struct folio *locked)
 {
 	unsigned long address = vmf->address + ((index - vmf->pgoff) << PAGE_SHIFT);
-	struct page *page = morsel_object_get(inode, index);
+	struct page *page = morsel_object_get_nowait(inode, index);
 	unsigned int order;
 	struct folio *folio;
 

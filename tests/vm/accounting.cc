@@ -223,6 +223,29 @@ TEST(accounting_in_meminfo) {
   SYS(umount("n"));
 }
 
+// A small file takes an inode, a name and its pages; one of more than a page a node or two that
+// lead to them; and no page tables until it is mapped.
+TEST(accounting_of_small_files) {
+  constexpr size_t count = 8000;
+  mount_second("n", "size=256m,nr_inodes=20000");
+  for (size_t pages : {1, 3}) {
+    auto name = [](size_t i) { return "n/" + std::to_string(i); };
+    Memory before = memory();
+    for (size_t i = 0; i < count; i++) close(make_file(name(i).c_str(), 1, pages * page));
+    Memory now = memory();
+    CHECK_EQ(used_bytes("n"), count * pages * page);
+    int64_t each = (before.free - now.free) / int64_t(count);
+    printf("# a file of %zu pages takes %lld bytes\n", pages, (long long)each);
+    fflush(stdout);
+    expect_about("a small file", each, int64_t(pages * page), int64_t(page));
+    expect_about("PageTables", now.tables - before.tables, 0, 64 * int64_t(page));
+    if (harness::is_morselfs()) CHECK_EQ(number(sysfs_of("n"), "table_bytes"), 0);
+    for (size_t i = 0; i < count; i++) SYS(unlink(name(i).c_str()));
+    CHECK(soon([] { return used_bytes("n") == 0; }));
+  }
+  SYS(umount("n"));
+}
+
 // smaps looks at the tables, and so at grafts: Rss is the size at once. It takes every page for the
 // process's own, so Pss is not divided by those who share. VmRSS counts faults, of which there are
 // none.

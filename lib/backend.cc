@@ -33,9 +33,10 @@ Status Backend::map(const Region& region, int fd, uint64_t length, morsel_access
 namespace {
 
 Error no_choice(const char* name) {
-  return Error{-EOPNOTSUPP,
-               std::string(name) +
-                   " objects have pages of the kernel's choice; only on morselfs can they be chosen"};
+  return Error{
+      -EOPNOTSUPP,
+      std::string(name) +
+          " objects have pages of the kernel's choice; only on morselfs can they be chosen"};
 }
 
 }  // namespace

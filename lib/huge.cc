@@ -58,8 +58,8 @@ int morsel_promote(const morsel_object* object, uint64_t offset, uint64_t bytes,
                    [&] { return move(object, Backend::Move::promote, offset, bytes, moved); });
 }
 
-int morsel_demote(const morsel_object* object, uint64_t offset, uint64_t bytes,
-                  morsel_moved* moved, morsel_error* error) {
+int morsel_demote(const morsel_object* object, uint64_t offset, uint64_t bytes, morsel_moved* moved,
+                  morsel_error* error) {
   return at_border(error,
                    [&] { return move(object, Backend::Move::demote, offset, bytes, moved); });
 }

@@ -148,11 +148,11 @@ TEST(options_unknown_or_wrong) {
     check_refused(options);
   // What tmpfs takes without a word, and nobody can have meant.
   if (harness::is_morselfs())
-    for (const char* options : {"size=0", "size=0%", "nr_blocks=0", "size=101%", "size=9999g",
-                                "size=15e", "size=99999999999999999999999", "nr_blocks=99999g",
-                                "size=1m,nr_blocks=1", "nr_blocks=300,size=1m", "mode=10000",
-                                "mode=77777", "size=50%%", "huge=within-size", "huge=0",
-                                "huge=Always"})
+    for (const char* options :
+         {"size=0", "size=0%", "nr_blocks=0", "size=101%", "size=9999g", "size=15e",
+          "size=99999999999999999999999", "nr_blocks=99999g", "size=1m,nr_blocks=1",
+          "nr_blocks=300,size=1m", "mode=10000", "mode=77777", "size=50%%", "huge=within-size",
+          "huge=0", "huge=Always"})
       check_refused(options);
   mount_with("n", "size=1m");  // and nothing of that is left behind
   done();

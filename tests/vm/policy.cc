@@ -125,8 +125,7 @@ TEST(huge_by_write) {
     const bool some = policy == "within_size" || policy == "always";
     int fd = make_sparse("n/whole", 0);
     write_in(fd, 0, 3 * leaf + 5 * page, 3 * leaf + 5 * page);
-    check_leaves((policy + ", whole slots").c_str(), fd, some ? 3 : 0,
-                 some ? 5 : 3 * 512 + 5);
+    check_leaves((policy + ", whole slots").c_str(), fd, some ? 3 : 0, some ? 5 : 3 * 512 + 5);
     check_file(fd, 1, 0, 3 * leaf + 5 * page);
     close(fd);
 
@@ -134,7 +133,9 @@ TEST(huge_by_write) {
     write_in(fd, leaf / 2, 2 * leaf, 2 * leaf);
     check_leaves((policy + ", across slots").c_str(), fd,
                  policy == "always" ? 3 : policy == "within_size",
-                 policy == "always" ? 0 : policy == "within_size" ? 512 : 1024);
+                 policy == "always"        ? 0
+                 : policy == "within_size" ? 512
+                                           : 1024);
     check_file(fd, 1, leaf / 2, 2 * leaf);
     check_file_zero(fd, 0, leaf / 2);
     close(fd);
@@ -175,8 +176,12 @@ TEST(huge_by_fallocate) {
     fd = make_sparse("n/g", sparse_bytes);
     SYS(fallocate(fd, 0, leaf / 2, 2 * leaf));
     check_leaves((policy + ", across slots").c_str(), fd,
-                 policy == "always" ? 3 : policy == "never" ? 0 : 1,
-                 policy == "always" ? 0 : policy == "never" ? 1024 : 512);
+                 policy == "always"  ? 3
+                 : policy == "never" ? 0
+                                     : 1,
+                 policy == "always"  ? 0
+                 : policy == "never" ? 1024
+                                     : 512);
     close(fd);
     unmount();
   }
@@ -206,7 +211,7 @@ TEST(huge_policy_of_an_object) {
       int fd = make_sparse("n/f", sparse_bytes);
       CHECK_EQ(info(fd).huge, MORSELFS_HUGE_MOUNT);
       set_policy(fd, own);
-      write_in(fd, 0, leaf, leaf);          // large within_size
+      write_in(fd, 0, leaf, leaf);            // large within_size
       write_in(fd, leaf + page, page, page);  // large always
       morselfs_info i = info(fd);
       close(fd);

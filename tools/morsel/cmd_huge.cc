@@ -11,9 +11,11 @@ namespace {
 
 void set_policy(Target& target, morsel_huge policy, Context& context) {
   const Status status = target.backend->set_huge(target.file.get(), policy);
-  if (!status) return context.fail(exit_for(status.error()), target.name + ": " + status.error().text);
+  if (!status)
+    return context.fail(exit_for(status.error()), target.name + ": " + status.error().text);
   target.shown["policy"] = morsel_huge_name(policy);
-  if (!context.quiet) context.print(std::string(morsel_huge_name(policy)) + ": " + printable(target.name));
+  if (!context.quiet)
+    context.print(std::string(morsel_huge_name(policy)) + ": " + printable(target.name));
   context.document["objects"].push_back(std::move(target.shown));
 }
 
@@ -24,7 +26,8 @@ void report(Target& target, Backend::Move how, const morsel_moved& moved, Contex
   target.shown["busy"] = moved.busy;
   target.shown["lacking"] = moved.lacking;
   if (!context.quiet)
-    context.print(size_text(moved.done) + " moved into " + size + " pages: " + printable(target.name));
+    context.print(size_text(moved.done) + " moved into " + size +
+                  " pages: " + printable(target.name));
   if (moved.busy)
     context.fail(Exit::in_use, target.name + ": " + size_text(moved.busy) +
                                    " were left as they are: a device, the kernel or a reader "
@@ -56,9 +59,10 @@ void add_huge(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("huge", "which files get 2-MiB pages from now on (on morselfs)");
   command
-      ->add_option("POLICY", options->policy,
-                   "never; within_size: for what one call fills, and later what is full; always: at "
-                   "the first touch; mount: as the mount says")
+      ->add_option(
+          "POLICY", options->policy,
+          "never; within_size: for what one call fills, and later what is full; always: at "
+          "the first touch; mount: as the mount says")
       ->required()
       ->check(CLI::IsMember({"mount", "never", "within_size", "always"}));
   command->add_option("WHAT", options->what, "a file's path, or an object's name")->required();

@@ -41,11 +41,11 @@ void add_leaves(const morsel_statistics& statistics, nlohmann::json& shown, Rows
   shown["demoted"] = statistics.demoted;
   shown["promote_failed"] = statistics.promote_failed;
   shown["waste"] = statistics.waste;
-  rows.push_back({"  pages", std::to_string(statistics.huge / large) + " of 2 MiB, " +
-                                 std::to_string((statistics.resident - statistics.huge -
-                                                 statistics.waste) /
-                                                small) +
-                                 " of 4 KiB"});
+  rows.push_back(
+      {"  pages",
+       std::to_string(statistics.huge / large) + " of 2 MiB, " +
+           std::to_string((statistics.resident - statistics.huge - statistics.waste) / small) +
+           " of 4 KiB"});
   rows.push_back({"  policy", policy ? policy : "unknown"});
   if (statistics.promoted || statistics.demoted || statistics.promote_failed)
     rows.push_back({"  moved", std::to_string(statistics.promoted) + " promoted, " +
@@ -77,8 +77,8 @@ void add_memory(const Entry& entry, nlohmann::json& shown, Rows& rows) {
     add_memory(*(*object)->backend, (*object)->fd.get(), shown, rows);
 }
 
-void show(const std::string& title, const Entry& entry, nlohmann::json shown,
-          Rows rows, Context& context) {
+void show(const std::string& title, const Entry& entry, nlohmann::json shown, Rows rows,
+          Context& context) {
   rows.push_back({"  size", size_text(entry.bytes) + " (" + std::to_string(entry.bytes) + ")"});
   rows.push_back({"  backend", morsel_backend_name(entry.backend)});
   add_memory(entry, shown, rows);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the subcommands have in common: options, output, exit status.
 //
-// A subcommand NAME is a file cmd_NAME.cc (`promote` is in cmd_huge.cc) with add_NAME(app, context): it adds the
-// subcommand and its options to `app`, and sets a callback that does the work. What belongs to the
-// user's question goes to standard output by context.print() or into context.document; progress,
-// remarks and errors go to standard error.
+// A subcommand NAME is a file cmd_NAME.cc (`promote` is in cmd_huge.cc) with one function,
+// add_NAME(app, context): it adds the subcommand and its options to `app`, and sets a callback that
+// does the work. What belongs to the user's question goes to standard output by context.print() or
+// into context.document; progress, remarks and errors go to standard error.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -61,7 +61,8 @@ std::vector<Target> targets(const std::string& what, Context& context) {
   for (const NamedObject& object : found->named)
     add(object.entry, object.name(), to_json(object), context, all);
   if (found->files.empty() && found->named.empty()) {
-    if (plain.error().code == -EACCES) context.fail(plain.error());
+    if (plain.error().code == -EACCES)
+      context.fail(plain.error());
     else
       context.fail(Exit::not_cached, what +
                                          " is neither a file on a morselfs nor in the cache; "

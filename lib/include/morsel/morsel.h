@@ -162,7 +162,7 @@ MORSEL_API int morsel_stat(const morsel_object* object, struct morsel_statistics
 
 /* --- large pages ------------------------------------------------------------------------------ */
 
-/* Where an object on morselfs gets 2-MiB leaves, from now on; docs/operations.md says it of mounts. */
+/* Where an object on morselfs gets 2-MiB leaves from now on; of mounts: docs/operations.md. */
 enum morsel_huge MORSEL_ENUM_BASE {
   MORSEL_HUGE_MOUNT = 0,       /* as the mount's huge= says */
   MORSEL_HUGE_NEVER = 1,       /* nowhere */

@@ -20,10 +20,10 @@ constexpr const char* no_worker = ",promote=0";
 constexpr const char* policies[] = {"never", "within_size", "always", "advise"};
 constexpr size_t sparse_bytes = 4 * leaf;
 
-void mount_with(const std::string& policy) {
+void mount_with(const std::string& policy, const char* worker = no_worker) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   SYS(mkdir("n", 0755));
-  std::string options = "size=64m,huge=" + policy + no_worker;
+  std::string options = "size=64m,huge=" + policy + worker;
   if (mount("none", "n", "morselfs", 0, options.c_str()) != 0) {
     if (errno == EPERM) SKIP("can't mount here");
     FAIL("mount with %s: expected success, seen %s", options.c_str(), strerror(errno));
@@ -383,6 +383,33 @@ TEST(huge_frames_are_not_to_be_had) {
     close(fd);
     unmount();
   }
+}
+
+// What is full and waits to be moved stays where it is when the policy does not want it any more.
+TEST(huge_policy_that_changes_its_mind) {
+  mount_with("within_size", "");
+  auto small = [](const char* name) {
+    int fd = make_sparse(name, leaf);
+    char* one = map(fd, page, PROT_READ, MAP_SHARED);  // so write(2) does not merge what is full
+    write_in(fd, 0, leaf, leaf / 8);
+    SYS(munmap(one, page));
+    return fd;
+  };
+  int stays = small("n/stays");
+  set_policy(stays, MORSELFS_HUGE_NEVER);
+  while (info(stays).leaves_2m) {  // the worker was quicker than we
+    SYS(unlink("n/stays"));
+    close(stays);
+    stays = small("n/stays");
+    set_policy(stays, MORSELFS_HUGE_NEVER);
+  }
+  int moves = small("n/moves");  // after the other
+  while (!info(moves).leaves_2m) usleep(10000);
+  check_leaves("policy never", stays, 0, 512);
+  check_file(stays, 1, 0, leaf);
+  close(stays);
+  close(moves);
+  unmount();
 }
 
 // A full mount says so, and no large leaf takes what small ones could have.

@@ -30,9 +30,10 @@
 	site(LINK, "link")                                                                \
 	site(WHITEOUT, "whiteout")                                                        \
 	site(XATTR, "xattr")                                                              \
-	/* object.c, move.c; host.c: all that core allocates */                                   \
+	/* object.c; small.c; move.c; host.c: all that core allocates */                  \
 	site(FRAME, "frame")                                                              \
 	site(HUGE_FRAME, "huge-frame")                                                    \
+	site(SMALL_NODE, "small-node")                                                    \
 	site(MOVE, "move")                                                                \
 	site(MOVE_RETIRED, "move-retired")                                                \
 	site(MOVE_FRAME, "move-frame")                                                    \

@@ -53,6 +53,7 @@ struct inode *morsel_alloc_inode(struct super_block *sb)
 	if (!mi)
 		return NULL;
 	morsel_object_init(mi);
+	morsel_small_init(mi, !MORSEL_SB(sb)->pool);
 	spin_lock_init(&mi->xattr_lock);
 	INIT_LIST_HEAD(&mi->xattrs);
 	mi->flags = 0;

@@ -182,6 +182,10 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		if (err)
 			return err;
 	}
+	/* Before the mapping counts, under the same lock: what is mapped has tables. */
+	err = morsel_small_become_tree(inode, 0);
+	if (err)
+		return err;
 	file_accessed(file);
 	vma->vm_ops = shared ? &shared_ops : &private_ops;
 	/* Keeps merging, mlock, khugepaged, KSM and userfaultfd away from the tables. */

@@ -5,6 +5,7 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   small.c     an object without tables: small, and not mapped so far
  *   huge.c      which leaves an object gets
  *   move.c      the contents of slots go to other frames, under use
  *   promote.c   small leaves that become large ones, and back
@@ -39,6 +40,7 @@
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "../uapi/morselfs.h"
 #include "tree_api.h"
@@ -152,7 +154,10 @@ struct morsel_sb {
 
 /**
  * struct morsel_inode - one inode; for regular files, the object
- * @tree: the page-table subtrees (two twins)
+ * @tree: the page-table subtrees (two twins); empty while the object is small
+ * @small: @small_frames are the object's frames (small.c). Becomes false once, under the
+ *	invalidate lock, exclusively
+ * @small_frames: struct page by page number; empty once the object is a tree
  * @frames: pages charged for the object (i_blocks = frames * 8)
  * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl; by morsel_count()
  * @mappings: VMAs that map the file; raised under mapping->invalidate_lock
@@ -180,6 +185,8 @@ struct morsel_sb {
  */
 struct morsel_inode {
 	struct morsel_tree tree;
+	bool small;
+	struct xarray small_frames;
 	atomic_long_t frames;
 	atomic_long_t leaves_4k;
 	atomic_long_t leaves_2m;
@@ -230,6 +237,15 @@ static inline struct morsel_inode *MORSEL_I(const struct inode *inode)
 static inline bool morsel_too_many_tables(const struct morsel_inode *mi)
 {
 	return atomic_long_read(&mi->table_pages) > 1024 + 8 * atomic_long_read(&mi->frames);
+}
+
+/*
+ * How tall a tree for the page `last` is to be. A root is never taken away: it must not be the table of
+ * a slot that takes a large leaf.
+ */
+static inline enum morsel_level morsel_level_for(pgoff_t last)
+{
+	return last + 1 < MORSEL_HUGE_PAGES ? MORSEL_PTE : MORSEL_PMD;
 }
 
 /* An operation has changed the inode: on a pool, it and all that was written to it is durable now. */
@@ -310,8 +326,8 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
 
 /*
- * Makes tables tall enough for pages below `index_end`. Call with i_rwsem held
- * before i_size grows beyond. 0 or -ENOMEM.
+ * Makes tables tall enough for pages below `index_end`; a small object, that stays one, does
+ * without. Call with i_rwsem held before i_size grows beyond. 0 or -ENOMEM.
  */
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end);
 
@@ -364,6 +380,33 @@ int morsel_object_split(struct inode *inode, pgoff_t index);
 
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/*
+ * small.c. An object is small until it is mapped or reaches the end of the first 2-MiB slot. Then
+ * it becomes a tree, tall enough for the page `last`: takes the invalidate lock exclusively; 0,
+ * also if it is a tree by now, or -ENOMEM, and then nothing has changed. A tree stays a tree.
+ */
+void morsel_small_init(struct morsel_inode *mi, bool small);
+int morsel_small_become_tree(struct inode *inode, pgoff_t last);
+
+/* With the invalidate lock held, it stays what it is. Who is told `false` sees the tree, whole. */
+static inline bool morsel_is_small(const struct morsel_inode *mi)
+{
+	return smp_load_acquire(&mi->small);
+}
+
+/*
+ * Without a lock: false if the object is not small, or has ceased to be meanwhile: then ask the
+ * tree. The frame at `index` (NULL: a hole); as morsel_object_next().
+ */
+bool morsel_small_lookup(struct morsel_inode *mi, pgoff_t index, struct page **frame);
+bool morsel_small_next(struct morsel_inode *mi, pgoff_t index, pgoff_t end, bool data,
+		       pgoff_t *next);
+
+/* Of a small object, with the locks that the same on a tree wants. -EEXIST, -ENOMEM. */
+int morsel_small_install(struct morsel_inode *mi, pgoff_t index, struct page *frame);
+void morsel_small_remove(struct morsel_inode *mi, pgoff_t first, pgoff_t last, morsel_sink sink,
+			 void *context);
 
 /* huge.c: the policy that is in force for an object, never MORSEL_HUGE_ADVISE. */
 enum morsel_huge morsel_huge_policy(const struct inode *inode);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An object: frames in a tree, charged to a mount.
+ * An object: frames in a tree, charged to a mount. What is small and has not been mapped so far
+ * does without a tree: small.c.
  *
  * Who excludes whom: filling a hole holds mapping->invalidate_lock shared,
  * whatever removes, splits or merges leaves holds it exclusively. So no leaf can
@@ -102,8 +103,22 @@ static void count_leaves(struct inode *inode, unsigned int order, long change)
 
 static bool lookup(struct inode *inode, pgoff_t index, struct morsel_leaf *leaf)
 {
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct page *frame;
+
+	if (morsel_small_lookup(mi, index, &frame)) {
+		if (frame)
+			*leaf = (struct morsel_leaf){ .pfn = page_to_pfn(frame) };
+		return frame;
+	}
 	/* The read-only twin is filled last: what is in it is in both. */
-	return morsel_tree_lookup(&MORSEL_I(inode)->tree, MORSEL_RO, index, leaf);
+	return morsel_tree_lookup(&mi->tree, MORSEL_RO, index, leaf);
+}
+
+/* Pages that the object can hold as it is now. */
+static pgoff_t capacity(struct morsel_inode *mi)
+{
+	return morsel_is_small(mi) ? MORSEL_HUGE_PAGES : morsel_tree_capacity(&mi->tree);
 }
 
 /*
@@ -194,6 +209,15 @@ static bool slot_takes_huge(struct inode *inode, pgoff_t index, loff_t size,
 	return below == MORSEL_NOTHING;
 }
 
+/* A small object ends before a large leaf would. Under the invalidate lock. */
+static int install_leaf(struct morsel_inode *mi, pgoff_t index, struct page *frame,
+			unsigned int order)
+{
+	if (morsel_is_small(mi))
+		return morsel_small_install(mi, index, frame);
+	return morsel_tree_install(&mi->tree, index, order, page_to_pfn(frame));
+}
+
 /* Installs a fresh frame; -EEXIST if somebody else was quicker, -ERANGE beyond the end. */
 static int install(struct inode *inode, pgoff_t index, struct page *frame, unsigned int order,
 		   loff_t size)
@@ -205,7 +229,7 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	/* Under the lock, a truncation that is through counts. A large leaf must end there, too. */
 	if (index + (1UL << order) <= DIV_ROUND_UP(max(i_size_read(inode), size), PAGE_SIZE))
-		err = morsel_tree_install(&mi->tree, index, order, page_to_pfn(frame));
+		err = install_leaf(mi, index, frame, order);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	if (err == -ENOMEM && morsel_too_many_tables(mi))
 		err = -ENOSPC;
@@ -381,7 +405,13 @@ unsigned long morsel_object_size_limit(struct super_block *sb)
 
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end)
 {
-	return index_end ? morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1, MORSEL_PTE) : 0;
+	struct morsel_inode *mi = MORSEL_I(inode);
+	int err;
+
+	if (!index_end || (index_end < MORSEL_HUGE_PAGES && morsel_is_small(mi)))
+		return 0;
+	err = morsel_small_become_tree(inode, index_end - 1);
+	return err ?: morsel_tree_grow(&mi->tree, index_end - 1, morsel_level_for(index_end - 1));
 }
 
 /*
@@ -576,7 +606,10 @@ static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 	struct removal removal = { .inode = inode };
 
 	INIT_LIST_HEAD(&removal.frames);
-	morsel_tree_remove(&mi->tree, first, last, !mapped, collect, &removal);
+	if (morsel_is_small(mi))
+		morsel_small_remove(mi, first, last, collect, &removal);
+	else
+		morsel_tree_remove(&mi->tree, first, last, !mapped, collect, &removal);
 	morsel_retired_forget(inode, first, last);
 	if (mapped)
 		unmap(inode, first, last, even_cows);
@@ -601,7 +634,7 @@ static void remove_range(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
 	bool mapped = atomic_long_read(&mi->mappings) > 0;
-	pgoff_t end = min_t(pgoff_t, last, morsel_tree_capacity(&mi->tree));
+	pgoff_t end = min_t(pgoff_t, last, capacity(mi));
 
 	if (mapped)
 		mi->prune_later = true;
@@ -747,16 +780,17 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 
 pgoff_t morsel_object_next(struct inode *inode, pgoff_t index, pgoff_t end, bool data)
 {
-	struct morsel_tree *tree = &MORSEL_I(inode)->tree;
+	struct morsel_inode *mi = MORSEL_I(inode);
 
 	while (index < end) {
 		pgoff_t stop = min(end, round_down(index, CHUNK_PAGES) + CHUNK_PAGES);
 		pgoff_t found;
 
-		if (data && index >= morsel_tree_capacity(tree))
+		if (data && index >= capacity(mi))
 			break;
 		rcu_read_lock();
-		found = morsel_tree_next(tree, index, stop, data);
+		if (!morsel_small_next(mi, index, stop, data, &found))
+			found = morsel_tree_next(&mi->tree, index, stop, data);
 		rcu_read_unlock();
 		if (found < stop)
 			return found;
@@ -769,7 +803,7 @@ pgoff_t morsel_object_next(struct inode *inode, pgoff_t index, pgoff_t end, bool
 void morsel_object_free(struct inode *inode)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
-	pgoff_t end = morsel_tree_capacity(&mi->tree);
+	pgoff_t end = capacity(mi);
 	pgoff_t first;
 
 	/*

@@ -118,6 +118,12 @@ static bool is_full(struct inode *inode, pgoff_t first)
 	return full;
 }
 
+/* The policy may be another one than when the inode was queued. */
+static bool may_go_up(struct inode *inode)
+{
+	return morsel_churn || morsel_huge_policy(inode) != MORSEL_HUGE_NEVER;
+}
+
 static bool wastes(struct inode *inode, pgoff_t first)
 {
 	bool found;
@@ -151,7 +157,7 @@ static unsigned int count_full(struct inode *inode, pgoff_t first, pgoff_t end)
 static unsigned int improve(struct inode *inode, pgoff_t first, pgoff_t end,
 			    struct morsel_moved *moved)
 {
-	unsigned int count = count_full(inode, first, end);
+	unsigned int count = may_go_up(inode) ? count_full(inode, first, end) : 0;
 
 	if (count)
 		morsel_move_up(inode, first, count, GFP_MOVE, moved);
@@ -188,7 +194,8 @@ static bool work_on(struct inode *inode, long *budget, struct morsel_moved *move
 		unsigned long before = moved->done;
 		unsigned int count = 1;
 
-		if (morsel_churn || is_full(inode, first) || wastes(inode, first)) {
+		if (morsel_churn || (may_go_up(inode) && is_full(inode, first)) ||
+		    wastes(inode, first)) {
 			/* A long write(2) is not waited for. */
 			if (!inode_trylock(inode)) {
 				moved->busy++;

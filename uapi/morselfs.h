@@ -22,7 +22,8 @@
  * @bytes: file size in bytes
  * @leaves_4k: 4-KiB leaves present in the object's tree (one twin)
  * @leaves_2m: 2-MiB leaves present in the object's tree (one twin)
- * @table_bytes: bytes of page tables that belong to the object, both twins
+ * @table_bytes: bytes of page tables that belong to the object, both twins; 0 for a file
+ *	that never reached 2 MiB and was never mapped
  * @mappings: VMAs that map the file now, in all processes
  * @graft_pud_slots: 1-GiB slots grafted now, in all processes
  * @graft_pmd_slots: 2-MiB slots grafted now, in all processes

@@ -164,6 +164,31 @@ INJECT_TEST(inject_no_large_frames) {
   }
 }
 
+// A small file whose first tables can't be had: neither of them stays, and the file is as it was.
+INJECT_TEST(inject_small_stays_small) {
+  constexpr size_t small = 70 * page;
+  int fd = make_file("f", 1, small);
+  SYS(unlink("f"));
+  for (const char* plan : {"table 1", "table 2", "table-lock 1", "table-lock 2"}) {
+    tell(plan);
+    CHECK(mmap(nullptr, small, rw, MAP_SHARED, fd, 0) == MAP_FAILED);
+    CHECK_EQ(errno, ENOMEM);
+    tell(plan);
+    SYS_ERR(ftruncate(fd, 3 * slot), ENOMEM);
+    tell(plan);
+    SYS_ERR(pwrite(fd, "x", 1, leaf), ENOMEM);
+    tell("any 0");
+    morselfs_info i = info(fd);
+    CHECK_EQ(i.bytes, small);
+    CHECK_EQ(i.leaves_4k, small / page);
+    CHECK_EQ(i.table_bytes, 0);
+    CHECK_EQ(i.mappings, 0);
+    check_file(fd, 1, 0, small);
+  }
+  char* m = map(fd, small, rw, MAP_SHARED);
+  CHECK_PAGES(m, 1, 0, small);
+}
+
 // Only of the process that was named.
 INJECT_TEST(inject_one_process) {
   int fd = make_sparse("f", page);

@@ -222,9 +222,11 @@ class Tree {
     const u64 span = pages_per_entry(Level::pmd);
     for (u64 slot = range.first <= base ? 0 : (range.first - base) / span;
          slot < entries_per_table && base + slot * span < range.last; slot++) {
-      TableLock<H> lock(host_, retired);
+      // A leaf that the kernel rewrites is a leaf meanwhile; it needs the lock for that.
       const u64 entry = retired->at(slot).load();
-      if (entry != 0 && format().is_leaf(entry, Level::pmd)) retired->at(slot).exchange(0);
+      if (entry == 0 || !format().is_leaf(entry, Level::pmd)) continue;
+      TableLock<H> lock(host_, retired);
+      retired->at(slot).exchange(0);
     }
   }
 

@@ -707,8 +707,14 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 	};
 	vm_fault_t result = VM_FAULT_OOM;
 
-	if (is_covered(table, &cover))
+	if (is_covered(table, &cover)) {
+		/* What is grafted may be a table that a move is about to take out: see move.c. */
+		if (READ_ONCE(MORSEL_I(cover.inode)->moves) & 1) {
+			filemap_invalidate_lock_shared(cover.inode->i_mapping);
+			filemap_invalidate_unlock_shared(cover.inode->i_mapping);
+		}
 		return VM_FAULT_NOPAGE;
+	}
 	if (is_parked_over_leaf(table, &cover) && make_way(vmf, table))
 		return VM_FAULT_RETRY;
 	INIT_LIST_HEAD(&cover.spare);

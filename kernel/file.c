@@ -42,8 +42,9 @@ int morsel_open(struct inode *inode, struct file *file)
 }
 
 /* Reads up to the end of the page or of the file; bytes copied, 0 at the end, or an error. */
-static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
+static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to, bool nowait)
 {
+	unsigned int moves = smp_load_acquire(&MORSEL_I(inode)->moves);
 	size_t offset = offset_in_page(pos), length, copied;
 	loff_t size = i_size_read(inode);
 	struct page *page;
@@ -51,7 +52,10 @@ static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
 
 	if (pos >= size)
 		return 0;
-	page = morsel_object_get(inode, pos >> PAGE_SHIFT);
+	page = nowait ? morsel_object_get_nowait(inode, pos >> PAGE_SHIFT) :
+			morsel_object_get(inode, pos >> PAGE_SHIFT);
+	if (!page && nowait && ((moves & 1) || READ_ONCE(MORSEL_I(inode)->moves) != moves))
+		return -EAGAIN; /* it may be on its way elsewhere */
 	/*
 	 * The size was read before the page was looked up: what it covers was in
 	 * place by then. It is read again after that: if the file shrank meanwhile,
@@ -87,7 +91,9 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (morsel_pool_is_shut_down(inode))
 		return -EIO;
 	while (iov_iter_count(to)) {
-		ret = fatal_signal_pending(current) ? -EINTR : read_page(inode, iocb->ki_pos, to);
+		ret = fatal_signal_pending(current) ?
+			      -EINTR :
+			      read_page(inode, iocb->ki_pos, to, iocb->ki_flags & IOCB_NOWAIT);
 		if (ret <= 0)
 			break;
 		iocb->ki_pos += ret;

@@ -164,8 +164,10 @@ struct morsel_sb {
  *	shared, so that who holds it exclusively and reads 0 may free tables.
  *	The mount counts them, too
  * @moves: odd while leaves are on their way to other frames (move.c); written under the invalidate
- *	lock, exclusively, as @retired: tables that were put out of use under a mapping
- * @promote_link, @promote_next, @promote_at, @promote_tries: what the mount's worker knows (promote.c)
+ *	lock, exclusively, as @retired: tables that were put out of use under a mapping, and
+ *	@retired_pages: how many
+ * @promote_link, @promote_next, @promote_at, @promote_tries, @promote_again: what the mount's worker
+ *	knows (promote.c)
  * @prune_later: pages were removed under a mapping; empty tables may be left.
  *	Written under the invalidate lock, exclusively
  * @last_touched, @touch_distance, @touch_count: the hole that a fault has filled last, how far
@@ -194,10 +196,12 @@ struct morsel_inode {
 	atomic_long_t mappings;
 	unsigned int moves;
 	struct list_head retired;
+	unsigned long retired_pages;
 	struct list_head promote_link;
 	pgoff_t promote_next;
 	unsigned long promote_at;
 	unsigned int promote_tries;
+	bool promote_again;
 	bool prune_later;
 	pgoff_t last_touched;
 	unsigned long touch_distance;
@@ -236,7 +240,8 @@ static inline struct morsel_inode *MORSEL_I(const struct inode *inode)
  */
 static inline bool morsel_too_many_tables(const struct morsel_inode *mi)
 {
-	return atomic_long_read(&mi->table_pages) > 1024 + 8 * atomic_long_read(&mi->frames);
+	return atomic_long_read(&mi->table_pages) - (long)READ_ONCE(mi->retired_pages) >
+	       1024 + 8 * atomic_long_read(&mi->frames);
 }
 
 /*
@@ -368,14 +373,14 @@ bool morsel_object_is_bad(struct inode *inode, struct page *page);
 
 /*
  * For moves (move.c), under the invalidate lock, exclusively: leaves that were taken out of the tree
- * leave every mapping; new leaves are counted and charged; 512 small ones have become one over the
- * same frame; the frames of leaves that are gone are given back (pfns: 512, 0 for none); a large
- * leaf becomes small ones: 1 if there was one, 0 if not, or -ENOMEM.
+ * leave every mapping; new leaves take the place of those that are gone, and their frames (pfns: 512,
+ * 0 for none) are given back; 512 small leaves have become one over the same frame; a large leaf
+ * becomes small ones: 1 if there was one, 0 if not, or -ENOMEM.
  */
 void morsel_object_unmap(struct inode *inode, pgoff_t first, pgoff_t last);
-void morsel_object_adopt(struct inode *inode, unsigned int order, unsigned long leaves);
+void morsel_object_exchange(struct inode *inode, pgoff_t first, const unsigned long *pfns,
+			    unsigned int order, unsigned long leaves);
 void morsel_object_count_whole(struct inode *inode);
-void morsel_object_give_back(struct inode *inode, pgoff_t first, const unsigned long *pfns);
 int morsel_object_split(struct inode *inode, pgoff_t index);
 
 /* Fills the info structure's object part (all but size, self_grafted). */
@@ -439,6 +444,9 @@ void morsel_mpol_show(struct seq_file *seq, struct morsel_sb *msb);
 /* A frame for the page `index` of the inode, from where the mount wants it. */
 struct folio *morsel_mpol_alloc(struct inode *inode, pgoff_t index, gfp_t gfp,
 				unsigned int order);
+/* The same in place of one on `node`, for somebody else: if the mount does not say, from there. */
+struct folio *morsel_mpol_alloc_near(struct inode *inode, pgoff_t index, gfp_t gfp,
+				     unsigned int order, int node);
 
 /* mmap.c */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);

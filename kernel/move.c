@@ -32,12 +32,22 @@
 #include "pool.h"
 #include "trace.h"
 
+/*
+ * Retired tables that an object may have: all its slots can be moved twice while it is mapped, and then
+ * it has to wait for the last munmap.
+ */
+static bool has_too_many_retired(const struct morsel_inode *mi)
+{
+	return mi->retired_pages > 64 + atomic_long_read(&mi->frames) / 64;
+}
+
 /* Leaves of a split large frame that are worth keeping it for. */
 #define LEAVES_WORTH_A_LARGE_FRAME (MORSEL_HUGE_PAGES / 2)
 
 /**
  * struct move - slots on their way
  * @first, @count: which
+ * @payer: the memory cgroup of the first frame; NULL: none
  * @chosen: those that are moved, by bits
  * @whole: those whose leaves are a split large frame's, which only has to be put together again
  * @target: the large frame of each
@@ -48,6 +58,7 @@ struct move {
 	struct inode *inode;
 	pgoff_t first;
 	unsigned int count;
+	struct mem_cgroup *payer;
 	unsigned long chosen, whole;
 	struct folio *target[MOVE_SLOTS];
 	struct retired *retired;
@@ -106,6 +117,7 @@ void morsel_retired_free(struct inode *inode)
 		list_del(&retired->list);
 		kfree(retired);
 	}
+	WRITE_ONCE(mi->retired_pages, 0);
 }
 
 static pgoff_t start_of(const struct move *move, unsigned int slot)
@@ -140,9 +152,10 @@ bool morsel_slot_wastes(struct inode *inode, pgoff_t first)
 			continue;
 		if (leaf.order)
 			return false;
+		/* A hint: without a lock the frame may be another one's by now, and its count any word. */
 		page = pfn_to_page(leaf.pfn);
 		if (PageCompound(page))
-			return morsel_frame_leaves(compound_head(page)) <=
+			return page_private(pfn_to_page(leaf.pfn | (MORSEL_HUGE_PAGES - 1))) <=
 			       LEAVES_WORTH_A_LARGE_FRAME;
 	}
 	return false;
@@ -194,10 +207,32 @@ static bool is_quiet(const struct move *move, unsigned int slot)
 			continue;
 		head = head_of(move, slot, i);
 		if (page_count(head) != max(morsel_frame_leaves(head), 1UL) ||
-		    folio_mapped(page_folio(head)))
+		    folio_mapped(page_folio(head)) ||
+		    PageHWPoison(pfn_to_page(move->pfn[slot][i])))
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Before anything is disturbed: somebody holds pages, and is no mapping, which could be taken out.
+ * Grafts hold none.
+ */
+static bool is_held(const struct move *move, unsigned int slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < MORSEL_HUGE_PAGES; i++) {
+		struct page *head;
+
+		if (!move->pfn[slot][i])
+			continue;
+		head = head_of(move, slot, i);
+		if (page_count(head) > max(morsel_frame_leaves(head), 1UL) &&
+		    !folio_mapped(page_folio(head)))
+			return true;
+	}
+	return false;
 }
 
 static void put_back(struct move *move, unsigned int slot)
@@ -229,8 +264,10 @@ static void take_out(struct move *move, struct morsel_moved *moved)
 		for (end = slot; end < move->count && is_chosen(move, end); end++)
 			morsel_tree_remove(&mi->tree, start_of(move, end), start_of(move, end + 1),
 					   false, ignore, NULL);
-		if (slot < end)
-			morsel_object_unmap(move->inode, start_of(move, slot), start_of(move, end));
+		if (slot == end)
+			continue;
+		morsel_retired_forget(move->inode, start_of(move, slot), start_of(move, end));
+		morsel_object_unmap(move->inode, start_of(move, slot), start_of(move, end));
 	}
 	for (slot = 0; slot < move->count; slot++) {
 		if (!is_chosen(move, slot) || is_quiet(move, slot))
@@ -272,8 +309,8 @@ static void promoted(struct move *move, unsigned int slot)
 		morsel_frame_set_leaves(&target->page, 0);
 		folio_put_refs(target, MORSEL_HUGE_PAGES - 1);
 	} else {
-		morsel_object_adopt(inode, MORSEL_HUGE_ORDER, 1);
-		morsel_object_give_back(inode, start_of(move, slot), move->pfn[slot]);
+		morsel_object_exchange(inode, start_of(move, slot), move->pfn[slot],
+				       MORSEL_HUGE_ORDER, 1);
 	}
 	move->target[slot] = NULL;
 	morsel_count(inode, promoted, 1);
@@ -309,6 +346,7 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 {
 	struct morsel_inode *mi = MORSEL_I(move->inode);
 	unsigned long pfn[MOVE_SLOTS] = {};
+	struct mem_cgroup *before;
 	unsigned int slot;
 	int err = -EBUSY;
 
@@ -319,9 +357,11 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 		fill_target(move, slot);
 		pfn[slot] = page_to_pfn(&move->target[slot]->page);
 	}
+	before = set_active_memcg(move->payer);
 	if (move->chosen)
 		err = morsel_tree_promote(&mi->tree, move->first, pfn, move->count, retire,
 					  move->retired);
+	set_active_memcg(before);
 	for (slot = 0; err && slot < move->count; slot++) {
 		if (!is_chosen(move, slot))
 			continue;
@@ -330,9 +370,11 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 			morsel_frame_leave(&move->target[slot]->page);
 		moved->lacking++;
 	}
-	end_move(move);
-	if (err)
+	if (err) {
+		end_move(move);
 		return;
+	}
+	mi->retired_pages += move->retired->pmd_count + move->retired->pte_count;
 	move->retired->base = round_down(move->first, PTRS_PER_PMD * MORSEL_HUGE_PAGES);
 	list_add(&move->retired->list, &mi->retired);
 	move->retired = NULL;
@@ -340,6 +382,7 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 	/* The old pmd tables are grafted; nobody grafts them again. */
 	unmap_mapping_pages(move->inode->i_mapping, move->first, move->count * MORSEL_HUGE_PAGES,
 			    false);
+	end_move(move);
 	for (slot = 0; slot < move->count; slot++) {
 		if (!is_chosen(move, slot))
 			continue;
@@ -371,31 +414,36 @@ static struct mem_cgroup *payer_of(struct inode *inode, pgoff_t first)
 	return memcg;
 }
 
-static struct folio *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order,
-				     gfp_t gfp)
+static struct folio *allocate_frame(struct move *move, pgoff_t index, unsigned int order,
+				    gfp_t gfp, int node)
 {
-	struct mem_cgroup *memcg = payer_of(inode, first), *before = set_active_memcg(memcg);
+	struct mem_cgroup *before = set_active_memcg(move->payer);
 	struct folio *folio;
 
 	folio = morsel_may_fail(MOVE_FRAME,
-				morsel_mpol_alloc(inode, first, gfp | __GFP_ACCOUNT, order));
+				morsel_mpol_alloc_near(move->inode, index, gfp | __GFP_ACCOUNT,
+						       order, node));
 	set_active_memcg(before);
-	mem_cgroup_put(memcg);
 	return folio;
 }
 
 static struct move *new_move(struct inode *inode, pgoff_t first, unsigned int count)
 {
-	struct move *move = morsel_may_fail(MOVE, kvzalloc(sizeof(*move), GFP_KERNEL));
+	struct move *move;
 
+	if (WARN_ON_ONCE(first % MORSEL_HUGE_PAGES))
+		return NULL;
+	move = morsel_may_fail(MOVE, kvzalloc(sizeof(*move), GFP_KERNEL));
 	if (!move)
 		return NULL;
 	move->inode = inode;
 	move->first = first;
 	move->count = count;
+	move->payer = payer_of(inode, first);
 	move->retired = morsel_may_fail(MOVE_RETIRED, kzalloc(sizeof(*move->retired), GFP_KERNEL));
 	if (move->retired)
 		return move;
+	mem_cgroup_put(move->payer);
 	kvfree(move);
 	return NULL;
 }
@@ -409,13 +457,13 @@ static void free_move(struct move *move)
 		if (move->target[slot] && !(move->whole & BIT(slot)))
 			folio_put(move->target[slot]);
 	kfree(move->retired);
+	mem_cgroup_put(move->payer);
 	kvfree(move);
 }
 
 /* Slots that are full of small leaves, and the frames that these shall go to. */
 static void choose(struct move *move, gfp_t gfp, struct morsel_moved *moved)
 {
-	struct inode *inode = move->inode;
 	unsigned int slot;
 
 	for (slot = 0; slot < move->count; slot++) {
@@ -426,13 +474,18 @@ static void choose(struct move *move, gfp_t gfp, struct morsel_moved *moved)
 		rcu_read_unlock();
 		if (!is_chosen(move, slot))
 			continue;
+		if (is_held(move, slot)) {
+			move->chosen &= ~BIT(slot);
+			moved->busy++;
+			continue;
+		}
 		if (is_whole(move, slot)) {
 			move->whole |= BIT(slot);
 			move->target[slot] = page_folio(pfn_to_page(move->pfn[slot][0]));
 			continue;
 		}
-		move->target[slot] = allocate_frame(inode, start_of(move, slot), MORSEL_HUGE_ORDER,
-						    gfp);
+		move->target[slot] = allocate_frame(move, start_of(move, slot), MORSEL_HUGE_ORDER, gfp,
+						    pfn_to_nid(move->pfn[slot][0]));
 		if (move->target[slot])
 			continue;
 		move->chosen &= ~BIT(slot);
@@ -443,8 +496,10 @@ static void choose(struct move *move, gfp_t gfp, struct morsel_moved *moved)
 void morsel_move_up(struct inode *inode, pgoff_t first, unsigned int count, gfp_t gfp,
 		    struct morsel_moved *moved)
 {
-	struct move *move = new_move(inode, first, count);
+	struct move *move;
 
+	/* Nobody waits for that: it is over when the object is mapped no more. */
+	move = has_too_many_retired(MORSEL_I(inode)) ? NULL : new_move(inode, first, count);
 	if (!move) {
 		moved->lacking += count;
 		return;
@@ -475,7 +530,9 @@ static bool allocate_small(struct move *move, struct list_head *frames)
 
 		if (!move->pfn[0][i] || !PageCompound(pfn_to_page(move->pfn[0][i])))
 			continue;
-		folio = allocate_frame(move->inode, move->first + i, 0, GFP_KERNEL | __GFP_NOWARN);
+		folio = allocate_frame(move, move->first + i, 0,
+				       GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY,
+				       pfn_to_nid(move->pfn[0][i]));
 		if (!folio)
 			return false;
 		list_add_tail(&folio->lru, frames);
@@ -514,6 +571,7 @@ void morsel_move_down(struct inode *inode, pgoff_t first, struct morsel_moved *m
 {
 	struct move *move = new_move(inode, first, 1);
 	struct page *frame, *next;
+	unsigned int count = 0;
 	LIST_HEAD(frames);
 
 	if (!move) {
@@ -523,6 +581,10 @@ void morsel_move_down(struct inode *inode, pgoff_t first, struct morsel_moved *m
 	rcu_read_lock();
 	move->chosen = note(move, 0) ? 1 : 0;
 	rcu_read_unlock();
+	if (move->chosen && is_held(move, 0)) {
+		move->chosen = 0;
+		moved->busy++;
+	}
 	if (move->chosen && !allocate_small(move, &frames)) {
 		move->chosen = 0;
 		moved->lacking++;
@@ -533,10 +595,10 @@ void morsel_move_down(struct inode *inode, pgoff_t first, struct morsel_moved *m
 		move->chosen = note(move, 0) ? 1 : 0;
 		take_out(move, moved);
 		if (move->chosen)
-			morsel_object_adopt(inode, 0, put_in_small(move, &frames));
+			count = put_in_small(move, &frames);
 		end_move(move);
 		if (move->chosen) {
-			morsel_object_give_back(inode, first, move->pfn[0]);
+			morsel_object_exchange(inode, first, move->pfn[0], 0, count);
 			morsel_count(inode, demoted, 1);
 			moved->done++;
 			trace_morselfs_demote(inode, first, 0);
@@ -555,6 +617,8 @@ void morsel_move_apart(struct inode *inode, pgoff_t first, struct morsel_moved *
 	filemap_invalidate_lock(inode->i_mapping);
 	split = morsel_object_split(inode, first);
 	/* A process that has the slot grafted alone has the large leaf in its own table. */
+	if (split > 0)
+		morsel_retired_forget(inode, first, first + MORSEL_HUGE_PAGES);
 	if (split > 0)
 		unmap_mapping_pages(inode->i_mapping, first, MORSEL_HUGE_PAGES, false);
 	filemap_invalidate_unlock(inode->i_mapping);

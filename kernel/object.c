@@ -45,7 +45,12 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->mappings, 0);
 	mi->moves = 0;
 	INIT_LIST_HEAD(&mi->retired);
+	mi->retired_pages = 0;
 	INIT_LIST_HEAD(&mi->promote_link);
+	mi->promote_next = 0;
+	mi->promote_at = 0;
+	mi->promote_tries = 0;
+	mi->promote_again = false;
 	mi->prune_later = false;
 	mi->last_touched = 0;
 	mi->touch_distance = 0;
@@ -416,18 +421,23 @@ int morsel_object_reserve(struct inode *inode, pgoff_t index_end)
 
 /*
  * What a removal collects; frames are given back after the TLB flushes. Those of a pool are linked
- * by their word `private`, and have a leaf each.
+ * by their word `private`, and have a leaf each. Of leaves that have moved elsewhere the charge is
+ * kept, and counted.
  */
 struct removal {
 	struct inode *inode;
+	bool keeps_charge;
+	long pages;
 	struct list_head frames;
 	struct page *pool_frames;
 };
 
 /* A frame's leaf is gone. A frame that no leaf needs any more is not charged any more. */
-static void account_removed(struct inode *inode, struct page *page, unsigned int order)
+static void account_removed(struct removal *removal, struct page *page, unsigned int order)
 {
 	struct page *head = compound_head(page);
+	struct inode *inode = removal->inode;
+	long pages = PageCompound(page) ? MORSEL_HUGE_PAGES : 1;
 
 	count_leaves(inode, order, -1);
 	if (!order && PageCompound(page)) {
@@ -437,7 +447,10 @@ static void account_removed(struct inode *inode, struct page *page, unsigned int
 		}
 		atomic_long_sub(MORSEL_HUGE_PAGES - 1, &MORSEL_I(inode)->waste_pages);
 	}
-	uncharge(inode, PageCompound(page) ? MORSEL_HUGE_PAGES : 1);
+	if (removal->keeps_charge)
+		removal->pages += pages;
+	else
+		uncharge(inode, pages);
 }
 
 static void enlist(struct removal *removal, struct page *head)
@@ -456,7 +469,7 @@ static void collect(void *context, unsigned long pfn, unsigned int order)
 {
 	struct removal *removal = context;
 
-	account_removed(removal->inode, pfn_to_page(pfn), order);
+	account_removed(removal, pfn_to_page(pfn), order);
 	enlist(removal, compound_head(pfn_to_page(pfn)));
 }
 
@@ -583,16 +596,6 @@ void morsel_object_unmap(struct inode *inode, pgoff_t first, pgoff_t last)
 	unmap(inode, first, last, false);
 }
 
-/* No limit is asked, since at least as much is given back. */
-void morsel_object_adopt(struct inode *inode, unsigned int order, unsigned long leaves)
-{
-	long pages = (long)leaves << order;
-
-	percpu_counter_add(&MORSEL_SB(inode->i_sb)->used_blocks, pages);
-	atomic_long_add(pages, &MORSEL_I(inode)->frames);
-	count_leaves(inode, order, leaves);
-}
-
 void morsel_object_count_whole(struct inode *inode)
 {
 	count_leaves(inode, 0, -(long)MORSEL_HUGE_PAGES);
@@ -617,15 +620,19 @@ static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 	cond_resched();
 }
 
-void morsel_object_give_back(struct inode *inode, pgoff_t first, const unsigned long *pfns)
+/* The charge goes over in one step: nobody meets a limit because there are two frames for a while. */
+void morsel_object_exchange(struct inode *inode, pgoff_t first, const unsigned long *pfns,
+			    unsigned int order, unsigned long leaves)
 {
-	struct removal removal = { .inode = inode };
+	struct removal removal = { .inode = inode, .keeps_charge = true };
 	unsigned int i;
 
 	INIT_LIST_HEAD(&removal.frames);
 	for (i = 0; i < MORSEL_HUGE_PAGES; i++)
 		if (pfns[i])
 			collect(&removal, pfns[i], 0);
+	uncharge(inode, removal.pages - (long)(leaves << order));
+	count_leaves(inode, order, leaves);
 	release_frames(&removal, first, first + MORSEL_HUGE_PAGES, false);
 }
 

@@ -69,8 +69,14 @@ void morsel_promote_later(struct inode *inode)
 	struct morsel_inode *mi = MORSEL_I(inode);
 	struct morsel_sb *msb = MORSEL_SB(inode->i_sb);
 
-	if (!list_empty_careful(&mi->promote_link) || !READ_ONCE(msb->promote_budget))
+	if (!READ_ONCE(msb->promote_budget))
 		return;
+	if (!list_empty_careful(&mi->promote_link)) {
+		/* The worker may be past what has changed. */
+		if (!READ_ONCE(mi->promote_again))
+			WRITE_ONCE(mi->promote_again, true);
+		return;
+	}
 	mi->promote_tries = 0;
 	queue_inode(msb, mi, morsel_churn ? 0 : HZ);
 }
@@ -191,7 +197,7 @@ static bool work_on(struct inode *inode, long *budget, struct morsel_moved *move
 	pgoff_t first = mi->promote_next, end = 0;
 
 	while (*budget > 0 && looks && first < (end = end_of(inode))) {
-		unsigned long before = moved->done;
+		unsigned long before = moved->done + moved->busy;
 		unsigned int count = 1;
 
 		if (morsel_churn || (may_go_up(inode) && is_full(inode, first)) ||
@@ -205,7 +211,7 @@ static bool work_on(struct inode *inode, long *budget, struct morsel_moved *move
 					       improve(inode, first, end, moved);
 			inode_unlock(inode);
 		}
-		*budget -= moved->done - before;
+		*budget -= moved->done + moved->busy - before;
 		looks -= min(looks, count);
 		first += count * MORSEL_HUGE_PAGES;
 		cond_resched();
@@ -220,7 +226,10 @@ static void requeue(struct morsel_sb *msb, struct inode *inode, bool through,
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
 	unsigned int wait = LONGEST_WAIT;
+	bool again = through && READ_ONCE(mi->promote_again);
 
+	if (again)
+		WRITE_ONCE(mi->promote_again, false);
 	if (moved->busy + moved->lacking)
 		morsel_count(inode, promote_failed, moved->busy + moved->lacking);
 	if (morsel_churn) {
@@ -228,6 +237,8 @@ static void requeue(struct morsel_sb *msb, struct inode *inode, bool through,
 		queue_inode(msb, mi, 1);
 	} else if (!through && !moved->busy) {
 		queue_inode(msb, mi, 0);
+	} else if (again) {
+		queue_inode(msb, mi, HZ);
 	} else if (moved->busy || moved->lacking) {
 		if (mi->promote_tries < ilog2(LONGEST_WAIT / FIRST_WAIT))
 			wait = FIRST_WAIT << mi->promote_tries++;
@@ -247,7 +258,7 @@ static void work(struct work_struct *work)
 
 		requeue(msb, inode, through, &moved);
 		iput(inode);
-		if (morsel_churn)
+		if (morsel_churn || !through)
 			break;
 	}
 	spin_lock(&msb->promote_lock);

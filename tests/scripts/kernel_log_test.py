@@ -5,6 +5,7 @@
     kernel_log_test.py VM-RUN
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import sys
@@ -62,6 +63,39 @@ class KernelLog(unittest.TestCase):
         self.assertEqual(complaints(f"vm-share: {FAILED}", "CPU: 1", "Call Trace:"), ["Call Trace:"])
         # A call trace far from the allocation's is another's.
         self.assertEqual(complaints(f"vm-failslab: {FAILED}", *["..."] * 9, "Call Trace:"), ["Call Trace:"])
+
+
+class Machine:
+    """What vm/run knows of a machine that has ended."""
+
+    def __init__(self, *messages: str):
+        self.messages = messages
+
+    def message(self, word: str):
+        return "" if word in self.messages else None
+
+
+class EarlyDeath(unittest.TestCase):
+    """Only a kernel that dies before anything of ours runs is booted again."""
+
+    def dies(self, line: str, *messages: str, in_time=True, accel="tcg,thread=multi") -> bool:
+        with tempfile.TemporaryDirectory() as out:
+            with open(f"{out}/dmesg.log", "w") as log:
+                log.write(f"[    1.000000] {line}\n")
+            options = argparse.Namespace(out=out, accel=accel)
+            return vm_run.died_too_early(options, Machine(*messages), in_time)
+
+    def test_while_it_boots(self):
+        self.assertTrue(self.dies("Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"))
+
+    def test_later_or_otherwise(self):
+        oops = "Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
+        self.assertFalse(self.dies(oops, "started"))
+        self.assertFalse(self.dies(oops, "started", "exit"))
+        self.assertFalse(self.dies(oops, "error"))
+        self.assertFalse(self.dies(oops, in_time=False))
+        self.assertFalse(self.dies(oops, accel="kvm"))
+        self.assertFalse(self.dies("all is well"))
 
 
 unittest.main()

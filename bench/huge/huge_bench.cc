@@ -36,7 +36,10 @@ nlohmann::ordered_json measure_files(const Options& options) {
 
 /// Until somebody closes its input.
 nlohmann::ordered_json hold_fragments(const Options& options) {
-  fragment_memory(options.bytes);
+  if (options.path.empty())
+    fragment_memory(options.bytes);
+  else
+    fragment_memory(options.bytes, options.path);
   std::printf("{\"free_large_pieces\": %llu}\n",
               static_cast<unsigned long long>(free_large_pieces()));
   std::fflush(stdout);
@@ -89,8 +92,10 @@ void run_command_line(int argc, char** argv) {
   path(reader, "--file");
   reader->add_option("--seconds", options.reader.seconds);
   reader->add_flag("--moved", options.reader.moved, "while its slots are promoted");
-  bytes(command("fragment", "takes memory apart until its input ends; --bytes stay free",
-                [&] { return hold_fragments(options); }));
+  auto* fragment = command("fragment", "takes memory apart until its input ends; --bytes stay free",
+                           [&] { return hold_fragments(options); });
+  bytes(fragment);
+  fragment->add_option("--file", options.path, "with the pages of a new file, not with its own");
   parse_or_exit(app, argc, argv);
   if (!row.is_null()) std::puts(row.dump().c_str());
 }

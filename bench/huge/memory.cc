@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "mapping.h"
 
@@ -92,6 +94,20 @@ void fragment_memory(uint64_t leave) {
   for (char* at : parts)
     for (uint64_t from = 0; from < part; from += kept_of)
       ::madvise(at + from + page_bytes, kept_of - page_bytes, MADV_DONTNEED);
+}
+
+void fragment_memory(uint64_t leave, const std::string& path) {
+  constexpr off_t part = 16 << 20, kept_of = 64 * page_bytes, page = page_bytes;
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const auto check = [&](int result) {
+    if (result != 0) throw std::system_error(errno, std::generic_category(), path);
+  };
+  check(fd < 0);
+  off_t size = 0;
+  for (; free_bytes() > leave + part; size += part) check(::fallocate(fd, 0, size, part));
+  for (off_t at = 0; at < size; at += kept_of)
+    check(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at + page, kept_of - page));
+  ::close(fd);
 }
 
 uint64_t free_large_pieces() {

@@ -29,6 +29,9 @@ std::string enter_cgroup(const std::string& name);
 /// these pages out of the way if it is asked to. They are this process's until it ends.
 void fragment_memory(uint64_t leave);
 
+/// The same with the pages of a new file; on morselfs the kernel can't move them.
+void fragment_memory(uint64_t leave, const std::string& path);
+
 /// Free pieces of memory of 2 MiB and more, in pieces of 2 MiB.
 uint64_t free_large_pieces();
 

@@ -10,7 +10,8 @@ from tables import as_text
 
 SLOT = 2 << 20
 STAGES = {"written": "as written", "promoted": "promoted", "freed": "memory given back, promoted"}
-MEMORY = {"whole": "whole", "pieces": "in pieces"}
+MEMORY = {"whole": "whole", "movable": "in pieces, movable pages between them",
+          "fixed": "in pieces, the kernel's pages between them"}
 BASELINE = "tmpfs-never"
 # Of the memory that files of all sizes take on a tmpfs with 4-KiB pages.
 MAX_MEMORY = 1.01
@@ -105,7 +106,8 @@ def text(rows: list) -> str:
 
 def checks(rows: list) -> list:
     found = []
-    for memory, stage in (("whole", "written"), ("whole", "promoted"), ("pieces", "freed")):
+    for memory, stage in (("whole", "written"), ("whole", "promoted"), ("movable", "freed"),
+                          ("fixed", "freed")):
         title = (f"at least {MIN_SHARE:.0%} in 2-MiB leaves, memory {MEMORY[memory]}, "
                  f"{STAGES[stage]}")
         leaves = of(rows, experiment="leaves", system="morsel-within_size", memory=memory,

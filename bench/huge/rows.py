@@ -14,7 +14,8 @@ def collect(folder: Path) -> list:
             *system, row["memory"], row["stage"] = words
             row["system"] = "-".join(system)
         elif experiment == "memory":
-            row["system"] = "-".join(words)
+            *system, row["memory"] = words
+            row["system"] = "-".join(system)
         elif experiment == "files":
             *system, row["run"] = words
             row["system"] = "-".join(system)

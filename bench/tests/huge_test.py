@@ -31,9 +31,10 @@ def taken(count: int) -> dict:
 
 def good() -> dict:
     """As the guest names the files."""
-    files = {"memory-morsel-within_size": {"free_large_pieces": 3}}
+    files = {"memory-morsel-within_size-fixed": {"free_large_pieces": 3}}
     for memory, stages in (("whole", {"written": 512, "promoted": 512}),
-                           ("pieces", {"written": 7, "promoted": 9, "freed": 512})):
+                           ("movable", {"written": 7, "promoted": 9, "freed": 512}),
+                           ("fixed", {"written": 7, "promoted": 9, "freed": 512})):
         files[f"copy-morsel-within_size-{memory}-written"] = {"bytes": BYTES, "write_us": 1e6}
         for stage, large in stages.items():
             files[f"leaves-morsel-within_size-{memory}-{stage}"] = leaves(large)
@@ -64,17 +65,17 @@ class Verdict(unittest.TestCase):
         self.assertEqual(self.missed(good()), [])
 
     def test_nothing_measured_is_red(self):
-        self.assertEqual(len(self.missed({})), 5)
+        self.assertEqual(len(self.missed({})), 6)
 
     def test_few_large_leaves_are_red(self):
-        for name in ("whole-written", "whole-promoted", "pieces-freed"):
+        for name in ("whole-written", "whole-promoted", "movable-freed", "fixed-freed"):
             files = good()
             files[f"leaves-morsel-within_size-{name}"] = leaves(500)
             self.assertEqual(len(self.missed(files)), 1, name)
 
     def test_a_page_table_that_says_otherwise_is_red(self):
         files = good()
-        files["leaves-morsel-within_size-pieces-promoted"]["mapped_2m_bytes"] = 0
+        files["leaves-morsel-within_size-fixed-promoted"]["mapped_2m_bytes"] = 0
         self.assertIn("page table", self.missed(files)[0])
 
     def test_files_that_take_more_are_red(self):
@@ -92,7 +93,7 @@ class Tables(unittest.TestCase):
             self.assertEqual(len({len(line) for line in table}), 1, table)
         self.assertEqual([line[3] for line in tables[0][1:]],
                          [report.STAGES[stage] for stage in
-                          ("written", "promoted", "written", "promoted", "freed")])
+                          ("written", "promoted", *("written", "promoted", "freed") * 2)])
         self.assertIn("700 ms", tables[2][1][2])  # each GiB
         report.text(collected(good()))
 

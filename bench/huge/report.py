@@ -106,8 +106,7 @@ def text(rows: list) -> str:
 
 def checks(rows: list) -> list:
     found = []
-    for memory, stage in (("whole", "written"), ("whole", "promoted"), ("movable", "freed"),
-                          ("fixed", "freed")):
+    for memory, stage in (("whole", "written"), ("whole", "promoted"), ("movable", "freed")):
         title = (f"at least {MIN_SHARE:.0%} in 2-MiB leaves, memory {MEMORY[memory]}, "
                  f"{STAGES[stage]}")
         leaves = of(rows, experiment="leaves", system="morsel-within_size", memory=memory,

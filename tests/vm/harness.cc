@@ -240,7 +240,10 @@ bool leaves_move() {
 }
 
 bool has_huge_leaves() { return huge == ",huge=always"; }
-bool fills_huge_leaves() { return has_huge_leaves() || huge == ",huge=within_size"; }
+// The default is not among the options that are shown.
+bool fills_huge_leaves() {
+  return has_huge_leaves() || (huge.empty() && is_morselfs() && !in_pool());
+}
 
 const char* file_system() {
   struct statfs s;

@@ -484,6 +484,44 @@ TEST(Check, WhatIsSoundIsTold) {
   EXPECT_EQ(pool.seen.objects.at(has.tall).tables, 6u);
 }
 
+// What can't be read counts as not whole, and nobody looks into it.
+TEST(Check, WhatCannotBeReadIsDamage) {
+  const auto frame_of = [](World& w, u64 entry) {
+    return ((entry & media_format().pfn_mask) - w.pool.sb.base) / frame_bytes;
+  };
+  const struct {
+    Kind kind;
+    std::function<Frame(World&)> frame;
+  } parts[] = {
+      {Kind::bad_inode, [](World& w) { return w.has.file; }},
+      {Kind::bad_root, [&](World& w) { return frame_of(w, w.pool.inode(w.has.file)->roots[0]); }},
+      {Kind::bad_entry, [&](World& w) { return frame_of(w, *w.tall_root_entry(1, Twin::ro)); }},
+      {Kind::bad_names, [](World& w) { return w.first_names(w.has.deep); }},
+      {Kind::bad_link, [](World& w) { return w.pool.inode(w.has.link)->link; }},
+      {Kind::bad_xattrs, [](World& w) { return w.pool.inode(w.has.file)->xattrs; }},
+  };
+  for (const auto& part : parts) {
+    World world;
+    const Frame frame = part.frame(world);
+    std::memset(world.pool.media.at(frame), 0xff, frame_bytes);
+    world.pool.seen.unreadable.insert(frame);
+    ASSERT_TRUE(world.pool.mount(Mending::none).ok());
+    EXPECT_EQ(world.pool.seen.count_of(part.kind), 1u) << int(part.kind);
+    EXPECT_EQ(world.pool.seen.findings.size(), 1u) << int(part.kind);
+    ASSERT_TRUE(world.pool.mount(Mending::damage).ok());
+    ASSERT_TRUE(world.pool.mount(Mending::none).ok());
+    EXPECT_TRUE(world.pool.seen.findings.empty()) << int(part.kind);
+  }
+}
+
+// Nobody looks at the contents of pages.
+TEST(Check, APageThatCannotBeReadStays) {
+  World world;
+  world.pool.seen.unreadable.insert(world.pool.page(world.has.file, 0));
+  ASSERT_TRUE(world.pool.mount(Mending::none).ok());
+  EXPECT_TRUE(world.pool.seen.findings.empty());
+}
+
 TEST(Check, DamageOfAFileStaysItsOwn) {
   World world;
   *world.pool.entry(world.has.file, 2, Twin::ro) |= 8;

@@ -376,6 +376,57 @@ TEST(pool_read_only) {
   unmount_pool();
 }
 
+std::string whole_device() {
+  int fd = SYS(open(device().c_str(), O_RDONLY | O_CLOEXEC));
+  std::string contents(size_t(SYS(lseek(fd, 0, SEEK_END))), 0);
+  for (size_t at = 0; at < contents.size();)
+    at += size_t(SYS(pread(fd, contents.data() + at, contents.size() - at, off_t(at))));
+  SYS(close(fd));
+  return contents;
+}
+
+// Everything that can be done to a file there, and what would write it back.
+void use_read_only(const char* name, size_t bytes) {
+  int fd = SYS(open(in_pool(name).c_str(), O_RDONLY));
+  std::string text(bytes, 0);
+  CHECK_EQ(pread(fd, text.data(), bytes, 0), bytes);
+  for (int flags : {MAP_SHARED, MAP_PRIVATE}) {
+    char* m = map(fd, bytes, PROT_READ, flags);
+    for (size_t at = 0; at < bytes; at += page) CHECK_EQ(m[at], text[at]);
+    SYS(msync(m, bytes, MS_SYNC));
+    SYS(fsync(fd));
+    SYS(fdatasync(fd));
+    SYS(syncfs(fd));
+    SYS(munmap(m, bytes));
+  }
+  SYS(fsync(fd));
+  SYS(close(fd));
+}
+
+// Not a byte changes, not even half a leaf that a crash has left becomes a whole one.
+TEST(pool_read_only_stays_as_it_is) {
+  fresh_pool();
+  write_file("f", 1, 8 * page);
+  unmount_pool();
+  {
+    Image image(device());
+    *image.entry(image.inode_called("f"), morsel::core::Twin::ro, 3) = 0;
+  }
+  const std::string crashed = whole_device();
+  mount_pool(MS_RDONLY, "norecovery");
+  use_read_only("f", 8 * page);
+  unmount_pool();
+  CHECK(whole_device() == crashed);
+  mount_pool(MS_RDONLY);  // mends it
+  unmount_pool();
+  const std::string mended = whole_device();
+  CHECK(mended != crashed);
+  mount_pool(MS_RDONLY);
+  use_read_only("f", 8 * page);
+  unmount_pool();
+  CHECK(whole_device() == mended);
+}
+
 TEST(pool_refuses) {
   fresh_pool();
   SYS(mkdir("m", 0755));

@@ -113,6 +113,27 @@ void morsel_pool_flush_stores(struct inode *inode)
 		morsel_pool_mark_dirty(inode);
 }
 
+static void unmap_page(struct inode *inode, struct page *page, pgoff_t index)
+{
+	lock_page(page);
+	if (page_mapped(page))
+		unmap_mapping_pages(inode->i_mapping, index, 1, false);
+	unlock_page(page);
+}
+
+/*
+ * A fault that is under way may have missed the shutdown. One that grafts holds the lock that
+ * un-grafting takes, and asks again there (cover.c). One that maps a page has it locked, and asks
+ * under that lock (ordinary.c); so it is over when its page has been locked here. Private copies
+ * stay.
+ */
+void morsel_pool_unmap(struct inode *inode)
+{
+	unmap_mapping_range(inode->i_mapping, 0, 0, 0);
+	if (!MORSEL_I(inode)->medium->damaged)
+		for_each_page(inode, 0, end_of(inode), unmap_page);
+}
+
 int morsel_pool_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);

@@ -458,6 +458,8 @@ TEST(pool_shut_down) {
     SYS_ERR(unlink(in_pool("f").c_str()), EIO);
     SYS_ERR(mkdir(in_pool("d").c_str(), 0755), EIO);
     SYS_ERR(open(in_pool("f").c_str(), O_RDONLY), EIO);
+    CHECK_SIGNAL_WRITE(m + page, SIGBUS);
+    CHECK_SIGNAL_READ(m + 4 * page, SIGBUS);
     SYS(munmap(m, 5 * page));
     SYS(close(fd));
     remount_pool();
@@ -471,6 +473,50 @@ TEST(pool_shut_down) {
   SYS_ERR(ioctl(fd, going_down, &how), ENOTTY);
   SYS(close(fd));
   SYS(umount("v"));
+}
+
+// Nobody stores into a mapping after that, of whatever kind it is, not even who was just about to.
+TEST(pool_shut_down_ends_mappings) {
+  constexpr unsigned long going_down = _IOR('X', 125, uint32_t);
+  constexpr size_t bytes = leaf + 8 * page;
+  fresh_pool();
+  write_file("f", 1, bytes);
+  int fd = SYS(open(in_pool("f").c_str(), O_RDWR));
+  char* grafted = map(fd, bytes, rw, MAP_SHARED);
+  char* ordinary = map(fd, bytes, rw | PROT_EXEC, MAP_SHARED);
+  char* copies = map(fd, bytes, rw, MAP_PRIVATE);
+  copies[3 * page] = 'c';
+  auto* begun = shared<Gate>();
+  pid_t children[4];
+  for (size_t i = 0; i < 4; i++) {
+    char* m = (i % 2 == 0 ? grafted : ordinary) + i * page;
+    children[i] = harness::spawn([=] {
+      for (uint64_t n = 1;; n++) {
+        *reinterpret_cast<volatile uint64_t*>(m) = n;
+        if (n == 1) begun->open();
+        if (i >= 2) madvise(m, page, MADV_DONTNEED);  // the next store is a fault again
+      }
+    });
+  }
+  begun->wait(4);
+  uint32_t how = 2;
+  SYS(ioctl(fd, going_down, &how));
+  for (pid_t child : children) harness::join_killed(child, SIGBUS);
+  for (char* m : {grafted, ordinary}) {
+    CHECK_SIGNAL_WRITE(m + 5 * page, SIGBUS);
+    CHECK_SIGNAL_READ(m + leaf + 7 * page, SIGBUS);
+  }
+  CHECK_EQ(copies[3 * page], 'c');
+  CHECK_SIGNAL_READ(copies + 5 * page, SIGBUS);
+  for (char* m : {grafted, ordinary, copies}) SYS(munmap(m, bytes));
+  SYS(close(fd));
+  remount_pool();
+  std::string text(bytes - 4 * page, 0);
+  fd = SYS(open(in_pool("f").c_str(), O_RDONLY));
+  CHECK_EQ(pread(fd, text.data(), text.size(), 4 * page), text.size());
+  CHECK_FILLED(text.data(), 1, 4 * page, text.size());
+  SYS(close(fd));
+  unmount_pool();
 }
 
 // A frame that a pipe holds is not given to the next file, whatever becomes of its own.

@@ -215,6 +215,10 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ret = write_pages(inode, iocb->ki_pos, from);
 	if (ret > 0)
 		iocb->ki_pos += ret;
+	/* A fault may just be putting in a page, or a table, that this has gone through. */
+	if (ret > 0 && iocb_is_dsync(iocb) && morsel_pool_of(inode))
+		morsel_pool_persist(inode, (iocb->ki_pos - ret) >> PAGE_SHIFT,
+				    pages_up(iocb->ki_pos));
 	morsel_save(inode);
 out:
 	inode_unlock(inode);

@@ -300,6 +300,38 @@ TEST(pool_stores_stay) {
   unmount_pool();
 }
 
+// With RWF_DSYNC a write waits for pages that others are just putting in. (Whether they are durable
+// then does not show here: a machine that is killed loses no cache.)
+TEST(pool_synchronous_writes_beside_faults) {
+  constexpr size_t pages = 64;
+  fresh_pool();
+  for (int turn = 0; turn < 5; turn++) {
+    int fd = SYS(open(in_pool("f").c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644));
+    SYS(ftruncate(fd, pages * page));
+    pid_t toucher = harness::spawn([&] {
+      char* m = map(fd, pages * page, rw, MAP_SHARED);
+      for (size_t i = 0; i < pages; i++) m[i * page + page - 1] = 't';
+    });
+    std::string text(page / 2, 'w');
+    for (size_t i = 0; i < pages; i++) {
+      iovec part = {text.data(), text.size()};
+      CHECK_EQ(pwritev2(fd, &part, 1, off_t(i * page), RWF_DSYNC), text.size());
+    }
+    harness::join(toucher);
+    SYS(close(fd));
+    remount_pool();
+    fd = SYS(open(in_pool("f").c_str(), O_RDONLY));
+    std::string read(pages * page, 0);
+    CHECK_EQ(pread(fd, read.data(), read.size(), 0), read.size());
+    for (size_t i = 0; i < pages; i++) {
+      CHECK(read.compare(i * page, page / 2, text) == 0);
+      CHECK_EQ(read[i * page + page - 1], 't');
+    }
+    SYS(close(fd));
+  }
+  unmount_pool();
+}
+
 TEST(pool_map_sync) {
   fresh_pool();
   write_file("f", 1, 3 * page);

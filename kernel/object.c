@@ -128,6 +128,26 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 /* What nobody has asked for: nobody waits, or is killed, for want of it. */
 #define GFP_AHEAD ((GFP_FRAME & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
+unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int most,
+			       struct page **first)
+{
+	struct morsel_pool *pool = morsel_pool_of(inode);
+	unsigned long ptes[MORSEL_RUN_PAGES], pfn;
+	unsigned int count;
+
+	most = min(most, MORSEL_RUN_PAGES);
+	rcu_read_lock();
+	morsel_tree_run(&MORSEL_I(inode)->tree, MORSEL_RO, index, most, ptes);
+	rcu_read_unlock();
+	pfn = pte_pfn(__pte(ptes[0]));
+	*first = pfn_to_page(pfn);
+	for (count = 0; count < most; count++)
+		if (!ptes[count] || pte_pfn(__pte(ptes[count])) != pfn + count ||
+		    PageHWPoison(*first + count))
+			break;
+	return count && morsel_pool_are_readable(pool, pfn - pool->first_pfn, count) ? count : 0;
+}
+
 static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order, gfp_t gfp)
 {
 	struct morsel_pool *pool = morsel_pool_of(inode);
@@ -190,6 +210,25 @@ static void free_frame(struct inode *inode, struct folio *folio, unsigned long r
 		folio_put_refs(folio, references);
 }
 
+/* Installs a frame that is charged, with one reference more, which is the caller's; or frees it. */
+static int install_or_free(struct inode *inode, pgoff_t first, struct page *frame,
+			   unsigned int order, loff_t size)
+{
+	int err;
+
+	get_page(frame); /* the first one becomes the leaf's */
+	err = install(inode, first, frame, order, size);
+	if (!err) {
+		trace_morselfs_fill(inode, first, order);
+		return 0;
+	}
+	morsel_frame_leave(frame);
+	put_page(frame);
+	free_frame(inode, page_folio(frame), 1);
+	uncharge(inode, 1L << order);
+	return err;
+}
+
 static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, unsigned int order,
 			      gfp_t gfp)
 {
@@ -204,17 +243,35 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 		uncharge(inode, 1L << order);
 		return ERR_PTR(morsel_pool_of(inode) ? morsel_pool_refusal(inode) : -ENOMEM);
 	}
-	get_page(frame); /* the caller's; the first one becomes the leaf's */
-	err = install(inode, first, frame, order, size);
-	if (!err) {
-		trace_morselfs_fill(inode, first, order);
-		return frame + (index - first);
+	err = install_or_free(inode, first, frame, order, size);
+	return err ? ERR_PTR(err) : frame + (index - first);
+}
+
+bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from, loff_t size)
+{
+	struct morsel_pool *pool = morsel_pool_of(inode);
+	unsigned long number;
+	struct page *frame;
+	size_t copied;
+
+	if (!charge(inode, 1))
+		return false;
+	number = morsel_pool_get_frame(pool);
+	if (!number)
+		goto uncharge;
+	frame = morsel_pool_page(pool, number);
+	copied = morsel_object_copy_in(inode, frame, 0, PAGE_SIZE, from);
+	if (copied == PAGE_SIZE && !install_or_free(inode, index, frame, 0, size)) {
+		put_page(frame);
+		return true;
 	}
-	morsel_frame_leave(frame);
-	put_page(frame);
-	free_frame(inode, page_folio(frame), 1);
-	uncharge(inode, 1L << order);
-	return ERR_PTR(err);
+	iov_iter_revert(from, copied);
+	if (copied == PAGE_SIZE)
+		return false; /* it is free again */
+	morsel_pool_put_frame(pool, number);
+uncharge:
+	uncharge(inode, 1);
+	return false;
 }
 
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)

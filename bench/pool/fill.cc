@@ -13,7 +13,6 @@ std::string file_name(const std::string& directory, unsigned number) {
 }
 
 void fill(const std::string& directory, unsigned files, uint64_t bytes) {
-  // As ext4 was told to align what it allocates: larger pieces would lie anywhere, without 2-MiB entries.
   const std::vector<char> data(std::min<uint64_t>(bytes, 2 << 20), 'x');
   for (unsigned number = 0; number < files; ++number) {
     const File file(file_name(directory, number), O_WRONLY | O_CREAT | O_EXCL);

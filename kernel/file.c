@@ -193,11 +193,13 @@ static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *fro
 {
 	loff_t size = max_t(loff_t, i_size_read(inode), pos + iov_iter_count(from));
 	loff_t start = pos, unsettled = pos;
-	ssize_t ret;
+	ssize_t ret = 0;
 
-	ret = morsel_object_reserve(inode, pages_up(size));
-	if (ret)
-		return ret;
+	if (size > i_size_read(inode)) {
+		ret = morsel_object_reserve(inode, pages_up(size));
+		if (ret)
+			return ret;
+	}
 	zero_behind_eof(inode, pos);
 	while (iov_iter_count(from)) {
 		ret = fatal_signal_pending(current) ? -EINTR : write_some(inode, pos, from, size);

@@ -210,25 +210,6 @@ static void free_frame(struct inode *inode, struct folio *folio, unsigned long r
 		folio_put_refs(folio, references);
 }
 
-/* Installs a frame that is charged, with one reference more, which is the caller's; or frees it. */
-static int install_or_free(struct inode *inode, pgoff_t first, struct page *frame,
-			   unsigned int order, loff_t size)
-{
-	int err;
-
-	get_page(frame); /* the first one becomes the leaf's */
-	err = install(inode, first, frame, order, size);
-	if (!err) {
-		trace_morselfs_fill(inode, first, order);
-		return 0;
-	}
-	morsel_frame_leave(frame);
-	put_page(frame);
-	free_frame(inode, page_folio(frame), 1);
-	uncharge(inode, 1L << order);
-	return err;
-}
-
 static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, unsigned int order,
 			      gfp_t gfp)
 {
@@ -243,8 +224,17 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 		uncharge(inode, 1L << order);
 		return ERR_PTR(morsel_pool_of(inode) ? morsel_pool_refusal(inode) : -ENOMEM);
 	}
-	err = install_or_free(inode, first, frame, order, size);
-	return err ? ERR_PTR(err) : frame + (index - first);
+	get_page(frame); /* the caller's; the first one becomes the leaf's */
+	err = install(inode, first, frame, order, size);
+	if (!err) {
+		trace_morselfs_fill(inode, first, order);
+		return frame + (index - first);
+	}
+	morsel_frame_leave(frame);
+	put_page(frame);
+	free_frame(inode, page_folio(frame), 1);
+	uncharge(inode, 1L << order);
+	return ERR_PTR(err);
 }
 
 bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from, loff_t size)
@@ -261,13 +251,12 @@ bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter
 		goto uncharge;
 	frame = morsel_pool_page(pool, number);
 	copied = morsel_object_copy_in(inode, frame, 0, PAGE_SIZE, from);
-	if (copied == PAGE_SIZE && !install_or_free(inode, index, frame, 0, size)) {
-		put_page(frame);
+	if (copied == PAGE_SIZE && !install(inode, index, frame, 0, size)) {
+		trace_morselfs_fill(inode, index, 0);
 		return true;
 	}
 	iov_iter_revert(from, copied);
-	if (copied == PAGE_SIZE)
-		return false; /* it is free again */
+	morsel_frame_leave(frame);
 	morsel_pool_put_frame(pool, number);
 uncharge:
 	uncharge(inode, 1);

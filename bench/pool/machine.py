@@ -105,9 +105,15 @@ def tmpfs(kernel: str, out: Path, sizes: list, rounds: int) -> Path:
                 " ".join(map(str, sizes)), rounds)
 
 
+# All of the NVDIMMs is there from the start: who takes new frames would wait for the host's pages.
+PREALLOCATED = ["--prealloc"]
+
+
 def rates(kernel: str, room: Path, out: Path, times: int, rounds: int) -> Path:
-    return with_pmem(room, [GIB, GIB], kernel, out / "rates", TWO_CPUS, "rates", times, rounds)
+    return with_pmem(room, [GIB, GIB], kernel, out / "rates", [*TWO_CPUS, *PREALLOCATED], "rates", times,
+                     rounds)
 
 
 def instructions(kernel: str, room: Path, out: Path, times: int, rounds: int) -> Path:
-    return with_pmem(room, [GIB, GIB], kernel, out / "instructions", COUNTING, "rates", times, rounds)
+    return with_pmem(room, [GIB, GIB], kernel, out / "instructions", [*COUNTING, *PREALLOCATED], "rates",
+                     times, rounds)

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -77,6 +78,13 @@ class Rates {
     });
   }
 
+  /// Who asks how much is free waits until what was removed is: that is not part of what comes next.
+  void remove(const std::string& path) const {
+    checked(::unlink(path.c_str()), path);
+    struct statfs room {};
+    checked(::statfs(folder_.c_str(), &room), "statfs");
+  }
+
   void writes() {
     for (const auto& [name, bytes, times] : {std::tuple{"4k", small, times_},
                                              std::tuple{"1m", large, few_}}) {
@@ -89,7 +97,7 @@ class Rates {
           });
       }
       dax_ = is_dax(path);
-      checked(::unlink(path.c_str()), path);
+      remove(path);
     }
   }
 
@@ -103,7 +111,7 @@ class Rates {
       });
       fsyncs(file.fd());
     }
-    checked(::unlink(path.c_str()), path);
+    remove(path);
   }
 
   void fsyncs(int fd) {

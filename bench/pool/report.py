@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The rows about pools as tables, and what they must be."""
 
+from statistics import median
+
 from checks import Check
 from sizes import KIB, human_bytes, human_us
 from tables import as_text
@@ -67,9 +69,13 @@ def rates_table(rows: list) -> list:
 
 
 def rate_ratio(rows: list, operation: str):
+    """The median of the rounds' ratios: what disturbs a round disturbs both, which take turns in it."""
     mine = find(rows, system="pool", operation=operation)
     base = find(rows, system="ext4-dax", operation=operation)
-    return mine["per_second"] / base["per_second"] if mine and base else None
+    if not mine or not base:
+        return None
+    return median(ours / theirs for ours, theirs in
+                  zip(mine["samples"]["per_second"], base["samples"]["per_second"]))
 
 
 def instructions_table(rows: list) -> list:

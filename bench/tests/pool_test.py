@@ -118,7 +118,15 @@ class Verdict(unittest.TestCase):
                            "map after mount")
 
     def test_a_slower_operation_is_red(self):
-        self.assert_missed(self.changed(system="pool", operation="fsync", per_second=9.0), "fsync")
+        self.assert_missed(self.changed(system="pool", operation="fsync",
+                                        samples={"per_second": [9.0, 2000.0, 9.0]}), "fsync")
+
+    def test_one_slow_round_of_both_is_none(self):
+        found = good()
+        for row in found:
+            if row.get("operation") == "fsync":
+                row["samples"]["per_second"][1] /= 50
+        self.assertEqual(self.missed(found), [])
 
     def test_an_operation_of_one_system_only_is_red(self):
         found = [row for row in good()

@@ -158,19 +158,51 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 	return copied ? copied : -EFAULT;
 }
 
+/*
+ * On a pool: as many pages at once as lie in a row, and new ones without zeroing them first. Bytes
+ * copied, or an error; 0: write_page() must do it.
+ */
+static ssize_t write_fast(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size)
+{
+	size_t offset = offset_in_page(pos), length = iov_iter_count(from), copied;
+	pgoff_t index = pos >> PAGE_SHIFT;
+	unsigned int count = 0;
+	struct page *first;
+
+	if (pos < i_size_read(inode))
+		count = morsel_object_run(inode, index, pages_up(offset + length), &first);
+	if (count) {
+		length = min(length, count * PAGE_SIZE - offset);
+		copied = morsel_object_copy_in(inode, first, offset, length, from);
+		return copied ? copied : -EFAULT;
+	}
+	if (offset || length < PAGE_SIZE)
+		return 0;
+	return morsel_object_write_new(inode, index, from, size) ? PAGE_SIZE : 0;
+}
+
+static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size)
+{
+	ssize_t done = morsel_pool_of(inode) ? write_fast(inode, pos, from, size) : 0;
+
+	return done ? done : write_page(inode, pos, from, size);
+}
+
 /* Under i_rwsem, checks done. Bytes written, or an error if there are none. */
 static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *from)
 {
 	loff_t size = max_t(loff_t, i_size_read(inode), pos + iov_iter_count(from));
 	loff_t start = pos, unsettled = pos;
-	ssize_t ret;
+	ssize_t ret = 0;
 
-	ret = morsel_object_reserve(inode, pages_up(size));
-	if (ret)
-		return ret;
+	if (size > i_size_read(inode)) {
+		ret = morsel_object_reserve(inode, pages_up(size));
+		if (ret)
+			return ret;
+	}
 	zero_behind_eof(inode, pos);
 	while (iov_iter_count(from)) {
-		ret = fatal_signal_pending(current) ? -EINTR : write_page(inode, pos, from, size);
+		ret = fatal_signal_pending(current) ? -EINTR : write_some(inode, pos, from, size);
 		if (ret < 0)
 			break;
 		pos += ret;

@@ -222,7 +222,22 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
  */
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
 
-/* The same for a fault: on a pool, waits while it is frozen. */
+/*
+ * On a pool, the pages from `index` on that are there, can be read, and lie in a row: how many, at
+ * most `most` and MORSEL_RUN_PAGES. `first` is the first one; there are no references: i_rwsem, which
+ * the caller holds, keeps them.
+ */
+#define MORSEL_RUN_PAGES 32U
+unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int most,
+			       struct page **first);
+
+/*
+ * On a pool, for a hole: fills it with a page of data, which need not be zeroed before. False if that
+ * did not come about, whatever the reason; then `from` is where it was.
+ */
+bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from, loff_t size);
+
+/* morsel_object_fill() for a fault: on a pool, waits while it is frozen. */
 struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index);
 
 /*

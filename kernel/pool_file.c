@@ -22,16 +22,18 @@
 static void for_each_page(struct inode *inode, pgoff_t first, pgoff_t last,
 			  void (*each)(struct inode *inode, struct page *page, pgoff_t index))
 {
-	struct morsel_leaf leaf;
-	bool found;
+	unsigned long ptes[MORSEL_RUN_PAGES];
+	unsigned int count, i;
 
 	while ((first = morsel_object_next(inode, first, last, true)) < last) {
+		count = min_t(pgoff_t, last - first, MORSEL_RUN_PAGES);
 		rcu_read_lock();
-		found = morsel_tree_lookup(&MORSEL_I(inode)->tree, MORSEL_RO, first, &leaf);
+		morsel_tree_run(&MORSEL_I(inode)->tree, MORSEL_RO, first, count, ptes);
 		rcu_read_unlock();
-		if (found)
-			each(inode, pfn_to_page(leaf.pfn), first);
-		first++;
+		for (i = 0; i < count; i++)
+			if (ptes[i])
+				each(inode, pte_page(__pte(ptes[i])), first + i);
+		first += count;
 		cond_resched();
 	}
 }

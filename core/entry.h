@@ -9,6 +9,7 @@
 //   table ─────────► none     remove() of an empty table when nobody maps the object
 //   leaf(2M) ──────► table    split(): exchange under the table's lock
 //   table ─────────► leaf(2M) merge(): exchange under the table's lock, nobody maps the object
+//   table ─────────► table    promote(): exchange under the table's lock, pud level only
 //   leaf ◄─────────► busy     the kernel itself, under the table's lock, rewrites a 2-MiB leaf
 //                             (6.1: MADV_COLD): not present but not zero for a moment
 //

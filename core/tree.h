@@ -4,8 +4,8 @@
 //
 // Thread safety. lookup(), subtree(), run(), next(): any time, lock-free, inside the host's
 // read-side section (RCU) so that tables stay readable. install(), grow(), persist(): concurrently
-// with each other and with readers, lock-free. split(), merge(), remove(), free(): one at a time,
-// and none of those meanwhile; readers may go on.
+// with each other and with readers, lock-free. split(), merge(), promote(), remove(), free(): one at
+// a time, and none of those meanwhile, but for grow(); readers may go on.
 //
 // The order that keeps the twins in step: a leaf is installed in rw first and in ro last, and all
 // tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
@@ -178,6 +178,55 @@ class Tree {
       for (u64 i = 0; twin == Twin::rw && i < entries_per_table; i++)
         sink(format().pfn(small->at(i).load()), Level::pte);
       host_.free_table(small, Level::pte);
+    }
+  }
+
+  /// Puts 2-MiB leaves into those of the `count` slots from page `first` on whose pfn is not 0,
+  /// while processes map the object. Their leaves were removed, the pte tables are there; all slots
+  /// lie in one 1-GiB slot. The kernel's walkers keep pointers into tables, and do not expect that
+  /// an entry which led to a table is a leaf when they look again. So the pmd tables stay as they
+  /// are, and copies with the leaves in them take their place. `retire(table, level)` gets the
+  /// tables that the tree does not lead to any more, which may be freed when nobody maps the
+  /// object; forget() is for the other 2-MiB leaves in those of level pmd. After an error nothing
+  /// has changed; Error::occupied: there is no pte table. Not for trees in pools.
+  template <class Retire>
+  Status promote(Index first, const Pfn* pfns, u64 count, Retire&& retire) {
+    Status status = grow(first, Level::pmd);
+    if (!status.ok()) return status;
+    Table *old[2], *fresh[2] = {};
+    for (const Twin twin : twins) {
+      old[unsigned(twin)] = parent(twin, first);
+      if (status.ok()) status = copy_with(twin, old[unsigned(twin)], first, pfns, count,
+                                          fresh[unsigned(twin)]);
+    }
+    for (const Twin twin : twins)
+      if (!status.ok() && fresh[unsigned(twin)] != nullptr)
+        host_.free_table(fresh[unsigned(twin)], Level::pmd);
+    if (!status.ok()) return status;
+    for (const Twin twin : twins)
+      relink(twin, first, old[unsigned(twin)], fresh[unsigned(twin)]);
+    for (const Twin twin : twins) {
+      for (u64 i = 0; i < count; i++)
+        if (pfns[i] != 0)
+          retire(host_.table_at(format().address(
+                     old[unsigned(twin)]->at(slot_of(first, Level::pmd) + i).load())),
+                 Level::pte);
+      retire(old[unsigned(twin)], Level::pmd);
+    }
+    return {};
+  }
+
+  /// Clears the 2-MiB leaves that touch the range in a retired pmd table, of the 1-GiB slot that
+  /// begins at `base`: before their frames are given back.
+  void forget(Table* retired, Index base, Range range) {
+    const u64 span = pages_per_entry(Level::pmd);
+    for (u64 slot = range.first <= base ? 0 : (range.first - base) / span;
+         slot < entries_per_table && base + slot * span < range.last; slot++) {
+      // A leaf that the kernel rewrites is a leaf meanwhile; it needs the lock for that.
+      const u64 entry = retired->at(slot).load();
+      if (entry == 0 || !format().is_leaf(entry, Level::pmd)) continue;
+      TableLock<H> lock(host_, retired);
+      retired->at(slot).exchange(0);
     }
   }
 
@@ -371,6 +420,43 @@ class Tree {
   Table* parent(Twin twin, Index index) const {
     const Subtree found = subtree(twin, index - index % pages_per_table(Level::pmd), Level::pud);
     return host_.table_at(found.value);
+  }
+
+  /// A copy of a pmd table with the wanted leaves in it, for promote().
+  Status copy_with(Twin twin, Table* old, Index first, const Pfn* pfns, u64 count, Table*& copy) {
+    const u64 from = slot_of(first, Level::pmd);
+    for (u64 i = 0; i < count; i++) {
+      const u64 entry = settled(old, from + i);
+      if (pfns[i] != 0 && (entry == 0 || format().is_leaf(entry, Level::pmd)))
+        return Error::occupied;
+    }
+    copy = host_.allocate_table(Level::pmd);
+    if (copy == nullptr) return Error::no_memory;
+    for (u64 slot = 0; slot < entries_per_table; slot++) {
+      u64 entry = settled(old, slot);
+      // Anew, as the kernel may have called the old one old.
+      if (entry != 0 && format().is_leaf(entry, Level::pmd))
+        entry = format().make_leaf(twin, format().pfn(entry), Level::pmd);
+      if (slot >= from && slot - from < count && pfns[slot - from] != 0)
+        entry = format().make_leaf(twin, pfns[slot - from], Level::pmd);
+      copy->at(slot).init(entry);
+    }
+    return {};
+  }
+
+  /// `fresh` takes the place of `old`, the pmd table above a page. The tree may be growing on top
+  /// of it meanwhile, and nothing else changes: if the root is not `old` (any more), it stays above.
+  void relink(Twin twin, Index index, Table* old, Table* fresh) {
+    u64 seen = host_.address_of(old) | static_cast<u64>(Level::pmd);
+    const u64 made = host_.address_of(fresh) | static_cast<u64>(Level::pmd);
+    if (__atomic_compare_exchange_n(&roots_.word[unsigned(twin)], &seen, made, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+      return;
+    Level level{};
+    Table* table = root(twin, level);
+    for (; level > Level::pud; level = below(level))
+      table = host_.table_at(format().address(settled(table, slot_of(index, level))));
+    replace(table, slot_of(index, Level::pud), format().make_table(host_.address_of(fresh)));
   }
 
   u64 replace(Table* table, u64 slot, u64 desired) {

@@ -308,6 +308,28 @@ static void fill_own_table(struct cover *cover, struct page *page, unsigned long
 		spin_unlock(ptl);
 }
 
+/*
+ * The same where the slot is parked. The table goes in full; so it is a table of ours that
+ * another one takes the place of. 0 if there is none: see make_way().
+ */
+static int fill_parked(struct cover *cover, pmd_t *pmd, unsigned long index, unsigned long *state)
+{
+	struct mm_struct *mm = cover->vma->vm_mm;
+	struct page *page = take_spare(cover, MORSEL_PTE);
+	spinlock_t *ptl;
+
+	if (!page)
+		return 0;
+	ptl = pmd_lock(mm, pmd);
+	fill_own_table(cover, page, index, ptl);
+	mm_inc_nr_ptes(mm);
+	smp_wmb(); /* the table is full before it is seen */
+	pmd_populate(mm, pmd, page);
+	*state = (unsigned long)page | SLOT_FILLED;
+	spin_unlock(ptl);
+	return 1;
+}
+
 static int put_in_pmd(struct cover *cover, pmd_t *pmd, unsigned long index, unsigned long *state)
 {
 	struct mm_struct *mm = cover->vma->vm_mm;
@@ -319,10 +341,12 @@ static int put_in_pmd(struct cover *cover, pmd_t *pmd, unsigned long index, unsi
 				    &value);
 	if (below == MORSEL_NOTHING)
 		return 0;
+	if (was == SLOT_PARKED && below == MORSEL_LEAF)
+		return fill_parked(cover, pmd, index, state);
 	ptl = pmd_lock(mm, pmd);
-	if (pmd_none(*pmd) || (was == SLOT_PARKED && below == MORSEL_TABLE)) {
+	if (pmd_none(*pmd) || was == SLOT_PARKED) {
 		*state = SLOT_BARE;
-	} else if (was != SLOT_PARKED && !pmd_leaf(*pmd) && !pmd_bad(*pmd) &&
+	} else if (!pmd_leaf(*pmd) && !pmd_bad(*pmd) &&
 		   pte_table_is_empty(cover, pmd_page(*pmd))) {
 		*state = (unsigned long)pmd_page(*pmd);
 		if (below == MORSEL_LEAF) {
@@ -486,10 +510,27 @@ static unsigned long missing_tables(struct cover *cover, const struct segment *s
 	return no_pmd_table;
 }
 
+/* A 2-MiB slot that is parked, over what has become a large leaf. */
+static bool is_parked_over_leaf(struct graft_table *table, const struct cover *cover)
+{
+	struct graft_run *run;
+	unsigned long value, index = index_at(cover, round_down(cover->address, PMD_SIZE));
+	bool parked;
+
+	spin_lock(&table->lock);
+	run = find_run(table, cover->address, cover->address);
+	parked = run && run->level == MORSEL_PMD &&
+		 run->slots[(cover->address - run->node.start) / PMD_SIZE] == SLOT_PARKED &&
+		 morsel_tree_subtree(&MORSEL_I(cover->inode)->tree, cover->twin, index, MORSEL_PMD,
+				     &value) == MORSEL_LEAF;
+	spin_unlock(&table->lock);
+	return parked;
+}
+
 /* Before the lock: runs and tables that the segments will need. */
 static bool prepare(struct graft_table *table, struct cover *cover)
 {
-	unsigned long tables = 0, entries = 0;
+	unsigned long tables = is_parked_over_leaf(table, cover), entries = 0;
 	unsigned int i;
 
 	for (i = 0; i < cover->count; i++) {
@@ -597,6 +638,37 @@ static vm_fault_t wait_for_invalidation(struct vm_fault *vmf, struct graft_table
 	return VM_FAULT_RETRY;
 }
 
+/*
+ * A table must not turn into a leaf under a walker, so where a 2-MiB slot is parked a large leaf
+ * gets in by small entries only. With the mmap lock held for writing there is no walker, and the
+ * slot can be cleared: the access then faults again. Not if the caller can't let go of his lock.
+ */
+static vm_fault_t make_way(struct vm_fault *vmf, struct graft_table *table)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long address = vmf->address;
+	struct vm_area_struct *vma;
+	struct file *file;
+
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return 0;
+	refcount_inc(&table->references);
+	file = get_file(vmf->vma->vm_file); /* as above */
+	morsel_release_fault_lock(vmf);
+	if (!mmap_write_lock_killable(mm)) {
+		vma = find_vma(mm, address);
+		if (vma && vma->vm_start <= address && vma->vm_private_data == &table->notifier &&
+		    vma->vm_file == file) {
+			morsel_vma_start_write(vma);
+			morsel_graft_take_out(&table->notifier, vma->vm_start, vma->vm_end);
+		}
+		mmap_write_unlock(mm);
+	}
+	morsel_graft_unref(table);
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
 /* Puts in all that the cut named; leaves are read under the same lock that removals take. */
 static vm_fault_t put_in(struct vm_fault *vmf, struct graft_table *table, struct cover *cover)
 {
@@ -643,8 +715,16 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 	};
 	vm_fault_t result = VM_FAULT_OOM;
 
-	if (is_covered(table, &cover))
+	if (is_covered(table, &cover)) {
+		/* What is grafted may be a table that a move is about to take out: see move.c. */
+		if (READ_ONCE(MORSEL_I(cover.inode)->moves) & 1) {
+			filemap_invalidate_lock_shared(cover.inode->i_mapping);
+			filemap_invalidate_unlock_shared(cover.inode->i_mapping);
+		}
 		return VM_FAULT_NOPAGE;
+	}
+	if (is_parked_over_leaf(table, &cover) && make_way(vmf, table))
+		return VM_FAULT_RETRY;
 	INIT_LIST_HEAD(&cover.spare);
 	cut(&cover);
 	if (prepare(table, &cover))

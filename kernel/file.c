@@ -42,8 +42,9 @@ int morsel_open(struct inode *inode, struct file *file)
 }
 
 /* Reads up to the end of the page or of the file; bytes copied, 0 at the end, or an error. */
-static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
+static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to, bool nowait)
 {
+	unsigned int moves = smp_load_acquire(&MORSEL_I(inode)->moves);
 	size_t offset = offset_in_page(pos), length, copied;
 	loff_t size = i_size_read(inode);
 	struct page *page;
@@ -51,7 +52,10 @@ static ssize_t read_page(struct inode *inode, loff_t pos, struct iov_iter *to)
 
 	if (pos >= size)
 		return 0;
-	page = morsel_object_get(inode, pos >> PAGE_SHIFT);
+	page = nowait ? morsel_object_get_nowait(inode, pos >> PAGE_SHIFT) :
+			morsel_object_get(inode, pos >> PAGE_SHIFT);
+	if (!page && nowait && ((moves & 1) || READ_ONCE(MORSEL_I(inode)->moves) != moves))
+		return -EAGAIN; /* it may be on its way elsewhere */
 	/*
 	 * The size was read before the page was looked up: what it covers was in
 	 * place by then. It is read again after that: if the file shrank meanwhile,
@@ -87,7 +91,9 @@ ssize_t morsel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	if (morsel_pool_is_shut_down(inode))
 		return -EIO;
 	while (iov_iter_count(to)) {
-		ret = fatal_signal_pending(current) ? -EINTR : read_page(inode, iocb->ki_pos, to);
+		ret = fatal_signal_pending(current) ?
+			      -EINTR :
+			      read_page(inode, iocb->ki_pos, to, iocb->ki_flags & IOCB_NOWAIT);
 		if (ret <= 0)
 			break;
 		iocb->ki_pos += ret;
@@ -136,8 +142,17 @@ static void drop_behind_eof(struct inode *inode, loff_t size)
 	morsel_object_drop(inode, pages_up(i_size_read(inode)), pages_up(size));
 }
 
+/* Is the slot at `pos` wholly in [start, end)? */
+static bool slot_is_within(loff_t pos, loff_t start, loff_t end)
+{
+	loff_t slot = round_down(pos, (loff_t)SLOT_BYTES);
+
+	return slot >= start && slot + SLOT_BYTES <= end;
+}
+
 /* Writes up to the end of the page; bytes copied, or an error. */
-static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size)
+static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size,
+			  enum morsel_touch touch)
 {
 	size_t offset = offset_in_page(pos), copied;
 	size_t length = min(PAGE_SIZE - offset, iov_iter_count(from));
@@ -146,7 +161,7 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 	/* A bad address should not cost a page. */
 	if (fault_in_iov_iter_readable(from, length) == length)
 		return -EFAULT;
-	page = morsel_object_fill(inode, pos >> PAGE_SHIFT, size);
+	page = morsel_object_fill(inode, pos >> PAGE_SHIFT, size, touch);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
 	if (morsel_object_is_bad(inode, page)) {
@@ -181,18 +196,19 @@ static ssize_t write_fast(struct inode *inode, loff_t pos, struct iov_iter *from
 	return morsel_object_write_new(inode, index, from, size) ? PAGE_SIZE : 0;
 }
 
-static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size)
+static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size,
+			  enum morsel_touch touch)
 {
 	ssize_t done = morsel_pool_of(inode) ? write_fast(inode, pos, from, size) : 0;
 
-	return done ? done : write_page(inode, pos, from, size);
+	return done ? done : write_page(inode, pos, from, size, touch);
 }
 
 /* Under i_rwsem, checks done. Bytes written, or an error if there are none. */
 static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *from)
 {
-	loff_t size = max_t(loff_t, i_size_read(inode), pos + iov_iter_count(from));
-	loff_t start = pos, unsettled = pos;
+	loff_t start = pos, unsettled = pos, end = pos + iov_iter_count(from);
+	loff_t size = max(i_size_read(inode), end);
 	ssize_t ret = 0;
 
 	if (size > i_size_read(inode)) {
@@ -202,7 +218,11 @@ static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *fro
 	}
 	zero_behind_eof(inode, pos);
 	while (iov_iter_count(from)) {
-		ret = fatal_signal_pending(current) ? -EINTR : write_some(inode, pos, from, size);
+		enum morsel_touch touch = slot_is_within(pos, start, end) ? MORSEL_TOUCH_WHOLE :
+									    MORSEL_TOUCH_PART;
+
+		ret = fatal_signal_pending(current) ? -EINTR :
+						      write_some(inode, pos, from, size, touch);
 		if (ret < 0)
 			break;
 		pos += ret;
@@ -324,16 +344,21 @@ static int check_room(struct inode *inode, pgoff_t first, pgoff_t last)
 /* Gives every page of [first, last) a frame. `size`: what the file will be. */
 static int fill_holes(struct inode *inode, pgoff_t first, pgoff_t last, loff_t size)
 {
-	while ((first = morsel_object_next(inode, first, last, false)) < last) {
+	loff_t start = (loff_t)first << PAGE_SHIFT, end = (loff_t)last << PAGE_SHIFT;
+	pgoff_t index = first;
+
+	while ((index = morsel_object_next(inode, index, last, false)) < last) {
+		bool whole = slot_is_within((loff_t)index << PAGE_SHIFT, start, end);
 		struct page *page;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		page = morsel_object_fill(inode, first, size);
+		page = morsel_object_fill(inode, index, size,
+					  whole ? MORSEL_TOUCH_ADVISED : MORSEL_TOUCH_PART);
 		if (IS_ERR(page))
 			return PTR_ERR(page);
 		put_page(page);
-		first++;
+		index++;
 		cond_resched();
 	}
 	return 0;
@@ -408,19 +433,21 @@ out:
 	return err;
 }
 
-/* The caller may know a longer structure, from a later version; a shorter one never was. */
+/* The caller may know a longer structure, from a later version, or the shorter one of the first. */
 static long ioctl_info(struct inode *inode, struct morselfs_info __user *user)
 {
 	struct morselfs_info info = {};
+	u32 size;
 
 	if (copy_from_user(&info, user, offsetofend(struct morselfs_info, flags)))
 		return -EFAULT;
-	if (info.size < sizeof(info) || info.flags)
+	size = min_t(u32, info.size, sizeof(info));
+	if (size < offsetofend(struct morselfs_info, self_grafted_bytes) || info.flags)
 		return -EINVAL;
 	morsel_object_info(inode, &info);
-	info.size = sizeof(info);
+	info.size = size;
 	info.self_grafted_bytes = morsel_graft_self_bytes(inode);
-	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
+	return copy_to_user(user, &info, size) ? -EFAULT : 0;
 }
 
 long morsel_ioctl(struct file *file, unsigned int command, unsigned long argument)
@@ -430,6 +457,12 @@ long morsel_ioctl(struct file *file, unsigned int command, unsigned long argumen
 
 	if ((command & any_size) == (MORSELFS_IOC_INFO & any_size))
 		return ioctl_info(file_inode(file), (struct morselfs_info __user *)argument);
+	if ((command & any_size) == (MORSELFS_IOC_PROMOTE & any_size))
+		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, false);
+	if ((command & any_size) == (MORSELFS_IOC_DEMOTE & any_size))
+		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, true);
+	if (command == MORSELFS_IOC_HUGE)
+		return morsel_huge_ioctl(file, (const u32 __user *)argument);
 	if (command == MORSELFS_IOC_SEAL)
 		return morsel_seal(file);
 	if (command == MORSEL_IOC_GOINGDOWN && morsel_pool_of(file_inode(file)))

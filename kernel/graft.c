@@ -98,16 +98,39 @@ static unsigned long take_out_pud(struct mm_struct *mm, pud_t *pud, unsigned lon
 	return for_good && (state & SLOT_HOLLOW) ? state | SLOT_BACK : SLOT_EMPTY;
 }
 
+/*
+ * 6.1's walkers look at an entry twice, first for the lock, then for the table. A slot that was parked
+ * and then filled may have one that holds the parking's lock and reads the process's own table: he is
+ * through when this has the lock.
+ */
+static void lock_parking(void)
+{
+#if MORSEL_SPLIT_PTLOCKS
+	if (MORSEL_LEAVES_MAY_RETURN)
+		spin_lock(morsel_table_lock(page_address(parking[MORSEL_PTE])));
+#endif
+}
+
+static void unlock_parking(void)
+{
+#if MORSEL_SPLIT_PTLOCKS
+	if (MORSEL_LEAVES_MAY_RETURN)
+		spin_unlock(morsel_table_lock(page_address(parking[MORSEL_PTE])));
+#endif
+}
+
 static void clear_filled(struct mm_struct *mm, struct page *page)
 {
 	spinlock_t *ptl = morsel_own_pte_lock(mm, page_address(page));
 	pte_t *pte = page_address(page);
 	unsigned int i;
 
-	spin_lock(ptl);
+	lock_parking();
+	spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		set_pte(pte + i, __pte(0));
 	spin_unlock(ptl);
+	unlock_parking();
 }
 
 /* The same, but for the lock; and a leaf may become nothing. */

@@ -30,10 +30,13 @@
 	site(LINK, "link")                                                                \
 	site(WHITEOUT, "whiteout")                                                        \
 	site(XATTR, "xattr")                                                              \
-	/* object.c; host.c: all that core allocates */                                   \
+	/* object.c; small.c; move.c; host.c: all that core allocates */                  \
 	site(FRAME, "frame")                                                              \
 	site(HUGE_FRAME, "huge-frame")                                                    \
-	site(MERGE_FRAME, "merge-frame")                                                  \
+	site(SMALL_NODE, "small-node")                                                    \
+	site(MOVE, "move")                                                                \
+	site(MOVE_RETIRED, "move-retired")                                                \
+	site(MOVE_FRAME, "move-frame")                                                    \
 	site(TABLE, "table")                                                              \
 	site(TABLE_LOCK, "table-lock")                                                    \
 	/* pool_*.c */                                                                    \

@@ -53,6 +53,7 @@ struct inode *morsel_alloc_inode(struct super_block *sb)
 	if (!mi)
 		return NULL;
 	morsel_object_init(mi);
+	morsel_small_init(mi, !MORSEL_SB(sb)->pool);
 	spin_lock_init(&mi->xattr_lock);
 	INIT_LIST_HEAD(&mi->xattrs);
 	mi->flags = 0;
@@ -124,10 +125,12 @@ int morsel_charge_room(struct inode *inode, size_t bytes)
 void morsel_evict_inode(struct inode *inode)
 {
 	truncate_inode_pages_final(&inode->i_data);
-	if (MORSEL_SB(inode->i_sb)->pool)
+	if (MORSEL_SB(inode->i_sb)->pool) {
 		morsel_pool_evict(inode);
-	else if (S_ISREG(inode->i_mode))
+	} else if (S_ISREG(inode->i_mode)) {
+		morsel_promote_forget(inode);
 		morsel_object_free(inode);
+	}
 	morsel_xattrs_free(MORSEL_I(inode));
 	uncharge_inodes(inode->i_sb, 1 + MORSEL_I(inode)->extra_inodes);
 	clear_inode(inode);
@@ -198,7 +201,7 @@ int morsel_getattr(struct morsel_idmap *idmap, const struct path *path, struct k
 	}
 	stat->blocks = atomic_long_read(&MORSEL_I(inode)->frames) * (PAGE_SIZE / 512);
 	/* Who writes in blocks of this size fills large leaves at once. */
-	if (S_ISREG(inode->i_mode) && MORSEL_SB(inode->i_sb)->huge == MORSEL_HUGE_ALWAYS)
+	if (S_ISREG(inode->i_mode) && morsel_huge_policy(inode) != MORSEL_HUGE_NEVER)
 		stat->blksize = MORSEL_HUGE_PAGES << PAGE_SHIFT;
 	return 0;
 }

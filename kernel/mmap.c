@@ -45,7 +45,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 	page = morsel_object_get(inode, vmf->pgoff);
 	was_hole = !page;
 	if (was_hole)
-		page = morsel_object_fill_fault(inode, vmf->pgoff);
+		page = morsel_object_fill_fault(inode, vmf->pgoff, morsel_touch_of(vmf->vma));
 	if (IS_ERR(page))
 		return morsel_fault_of(PTR_ERR(page));
 	if (morsel_object_is_bad(inode, page)) {
@@ -182,6 +182,10 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 		if (err)
 			return err;
 	}
+	/* Before the mapping counts, under the same lock: what is mapped has tables. */
+	err = morsel_small_become_tree(inode, 0);
+	if (err)
+		return err;
 	file_accessed(file);
 	vma->vm_ops = shared ? &shared_ops : &private_ops;
 	/* Keeps merging, mlock, khugepaged, KSM and userfaultfd away from the tables. */

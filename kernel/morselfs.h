@@ -5,6 +5,10 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   small.c     an object without tables: small, and not mapped so far
+ *   huge.c      which leaves an object gets
+ *   move.c      the contents of slots go to other frames, under use
+ *   promote.c   small leaves that become large ones, and back
  *   mpol.c      the NUMA nodes that frames come from
  *   graft.c     a process: which subtrees hang in its page table, and how they come out
  *   cover.c     how they get in: a fault's work
@@ -35,6 +39,8 @@
 #include <linux/percpu_counter.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "../uapi/morselfs.h"
 #include "tree_api.h"
@@ -43,10 +49,38 @@
 #define MORSEL_HUGE_ORDER 9
 #define MORSEL_HUGE_PAGES (1UL << MORSEL_HUGE_ORDER)
 
+struct fs_context;
 struct morsel_pool;
 struct morsel_medium;
 
-enum morsel_huge { MORSEL_HUGE_NEVER, MORSEL_HUGE_ALWAYS };
+/**
+ * enum morsel_huge - `huge=`: where 2-MiB leaves are made. Only where they lie wholly below the
+ * end of the file and their slot is empty; whatever else there is gets 4-KiB leaves.
+ * @MORSEL_HUGE_NEVER: nowhere
+ * @MORSEL_HUGE_WITHIN_SIZE: where one call fills the whole slot; what got full later is moved
+ * @MORSEL_HUGE_ALWAYS: at the first touch of a slot, of any kind
+ * @MORSEL_HUGE_ADVISE: of a mount: within size for what was advised, never for the rest
+ */
+enum morsel_huge {
+	MORSEL_HUGE_NEVER,
+	MORSEL_HUGE_WITHIN_SIZE,
+	MORSEL_HUGE_ALWAYS,
+	MORSEL_HUGE_ADVISE,
+};
+
+/**
+ * enum morsel_touch - who fills a hole, as far as its 2-MiB slot is concerned
+ * @MORSEL_TOUCH_PART: a fault, or a call that fills less than the slot
+ * @MORSEL_TOUCH_WHOLE: a write(2) that fills all of it
+ * @MORSEL_TOUCH_ADVISED: fallocate(2) of all of it; a fault in a mapping with MADV_HUGEPAGE
+ * @MORSEL_TOUCH_SMALL: a fault in a mapping with MADV_NOHUGEPAGE
+ */
+enum morsel_touch {
+	MORSEL_TOUCH_PART,
+	MORSEL_TOUCH_WHOLE,
+	MORSEL_TOUCH_ADVISED,
+	MORSEL_TOUCH_SMALL,
+};
 
 /**
  * struct morsel_mpol - `mpol=`
@@ -74,6 +108,9 @@ struct morsel_counts {
 	long pud_slots;
 	long pmd_slots;
 	long raw_pages;
+	long promoted;
+	long demoted;
+	long promote_failed;
 };
 
 /**
@@ -84,10 +121,12 @@ struct morsel_counts {
  * @lock: guards @max_inodes, @used_inodes and changes of @max_blocks
  * @max_inodes: limit, 0 for none (`nr_inodes=`)
  * @used_inodes: what counts towards it
- * @huge: which leaves new data gets
+ * @huge: which leaves objects get that have no policy of their own
  * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
  * @pool: on persistent memory; NULL for an ordinary mount
+ * @promote_lock, @promote_list, @promote_work: inodes that have slots to be moved, and who does it
+ * @promote_budget: MiB a second; 0: nothing is moved by itself
  * @kobj: its directory in sysfs
  * @kobj_released: nobody refers to @kobj any more
  */
@@ -105,24 +144,40 @@ struct morsel_sb {
 	kuid_t uid;
 	kgid_t gid;
 	struct morsel_pool *pool;
+	spinlock_t promote_lock;
+	struct list_head promote_list;
+	struct delayed_work promote_work;
+	unsigned int promote_budget;
 	struct kobject kobj;
 	struct completion kobj_released;
 };
 
 /**
  * struct morsel_inode - one inode; for regular files, the object
- * @tree: the page-table subtrees (two twins)
+ * @tree: the page-table subtrees (two twins); empty while the object is small
+ * @small: @small_frames are the object's frames (small.c). Becomes false once, under the
+ *	invalidate lock, exclusively
+ * @small_frames: struct page by page number; empty once the object is a tree
  * @frames: pages charged for the object (i_blocks = frames * 8)
  * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl; by morsel_count()
  * @mappings: VMAs that map the file; raised under mapping->invalidate_lock
  *	shared, so that who holds it exclusively and reads 0 may free tables.
  *	The mount counts them, too
+ * @moves: odd while leaves are on their way to other frames (move.c); written under the invalidate
+ *	lock, exclusively, as @retired: tables that were put out of use under a mapping, and
+ *	@retired_pages: how many
+ * @promote_link, @promote_next, @promote_at, @promote_tries, @promote_again: what the mount's worker
+ *	knows (promote.c)
  * @prune_later: pages were removed under a mapping; empty tables may be left.
  *	Written under the invalidate lock, exclusively
  * @last_touched, @touch_distance, @touch_count: the hole that a fault has filled last, how far
  *	from the one before, and how many at once; a guess of what comes next
  * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; by morsel_count()
  * @grafted_pages: what they span
+ * @promoted, @demoted, @promote_failed: slots that were moved; by morsel_count()
+ * @waste_pages: pages of large frames that are charged, and no leaf leads to any more
+ * @huge: MORSELFS_HUGE_*, the object's own policy
+ * @advised: what huge=advise waits for; is set and stays
  * @flags: FS_*_FL, what chattr(1) set; under i_rwsem
  * @sealed: contents and size stay for ever; set once, under i_rwsem
  * @btime: when the inode was made
@@ -132,11 +187,21 @@ struct morsel_sb {
  */
 struct morsel_inode {
 	struct morsel_tree tree;
+	bool small;
+	struct xarray small_frames;
 	atomic_long_t frames;
 	atomic_long_t leaves_4k;
 	atomic_long_t leaves_2m;
 	atomic_long_t table_pages;
 	atomic_long_t mappings;
+	unsigned int moves;
+	struct list_head retired;
+	unsigned long retired_pages;
+	struct list_head promote_link;
+	pgoff_t promote_next;
+	unsigned long promote_at;
+	unsigned int promote_tries;
+	bool promote_again;
 	bool prune_later;
 	pgoff_t last_touched;
 	unsigned long touch_distance;
@@ -145,6 +210,12 @@ struct morsel_inode {
 	atomic_long_t pmd_slots;
 	atomic_long_t raw_pages;
 	atomic_long_t grafted_pages;
+	atomic_long_t promoted;
+	atomic_long_t demoted;
+	atomic_long_t promote_failed;
+	atomic_long_t waste_pages;
+	unsigned int huge;
+	bool advised;
 	unsigned int flags;
 	bool sealed;
 	struct timespec64 btime;
@@ -169,7 +240,17 @@ static inline struct morsel_inode *MORSEL_I(const struct inode *inode)
  */
 static inline bool morsel_too_many_tables(const struct morsel_inode *mi)
 {
-	return atomic_long_read(&mi->table_pages) > 1024 + 8 * atomic_long_read(&mi->frames);
+	return atomic_long_read(&mi->table_pages) - (long)READ_ONCE(mi->retired_pages) >
+	       1024 + 8 * atomic_long_read(&mi->frames);
+}
+
+/*
+ * How tall a tree for the page `last` is to be. A root is never taken away: it must not be the table of
+ * a slot that takes a large leaf.
+ */
+static inline enum morsel_level morsel_level_for(pgoff_t last)
+{
+	return last + 1 < MORSEL_HUGE_PAGES ? MORSEL_PTE : MORSEL_PMD;
 }
 
 /* An operation has changed the inode: on a pool, it and all that was written to it is durable now. */
@@ -212,15 +293,22 @@ unsigned long morsel_object_size_limit(struct super_block *sb);
  * folio (2-MiB leaf): the page returned is the right 4-KiB subpage.
  */
 struct page *morsel_object_get(struct inode *inode, pgoff_t index);
+/*
+ * The same for who holds what a removal waits for, the lock of a page: a page that is being moved
+ * looks like a hole to him, where the other waits for the invalidate lock.
+ */
+struct page *morsel_object_get_nowait(struct inode *inode, pgoff_t index);
 
 /*
  * The same, but a hole is filled first with a zeroed frame, charged to the
- * mount. A 2-MiB leaf is used where the mount says so and the slot lies wholly
- * below `size` (bytes; what the file will be when the caller is done) and is
- * empty. Takes the invalidate lock shared by itself. Sleeps. Returns
+ * mount. A 2-MiB leaf is used where the policy wants it for such a touch and the slot
+ * lies wholly below `size` (bytes; what the file will be when the caller is done) and is
+ * empty, if a frame is to be had without waiting; else the object is queued for promotion.
+ * Takes the invalidate lock shared by itself. Sleeps. Returns
  * ERR_PTR(-ENOSPC) when the mount is full, ERR_PTR(-ENOMEM) without memory.
  */
-struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size);
+struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size,
+				enum morsel_touch touch);
 
 /*
  * On a pool, the pages from `index` on that are there, can be read, and lie in a row: how many, at
@@ -238,7 +326,7 @@ unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int 
 bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from, loff_t size);
 
 /* morsel_object_fill() for a fault: on a pool, waits while it is frozen. */
-struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index);
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum morsel_touch touch);
 
 /*
  * A fault has filled the hole at `index`. Whoever touches holes at a constant distance, one after
@@ -252,14 +340,14 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
 
 /*
  * Hint from write(2), called with i_rwsem held after i_size grew to cover
- * `end` (bytes): 2-MiB slots that became full may turn into 2-MiB leaves now.
- * First and last byte of what was written. Never fails.
+ * `end` (bytes): 2-MiB slots whose last page was written, and which are full, may turn into
+ * 2-MiB leaves now. First and last byte of what was written. Never fails.
  */
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
 
 /*
- * Makes tables tall enough for pages below `index_end`. Call with i_rwsem held
- * before i_size grows beyond. 0 or -ENOMEM.
+ * Makes tables tall enough for pages below `index_end`; a small object, that stays one, does
+ * without. Call with i_rwsem held before i_size grows beyond. 0 or -ENOMEM.
  */
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end);
 
@@ -298,8 +386,71 @@ void morsel_object_zero(struct inode *inode, struct page *page, size_t offset, s
 /* True if the page is broken: whoever reads it is told so. */
 bool morsel_object_is_bad(struct inode *inode, struct page *page);
 
+/*
+ * For moves (move.c), under the invalidate lock, exclusively: leaves that were taken out of the tree
+ * leave every mapping; new leaves take the place of those that are gone, and their frames (pfns: 512,
+ * 0 for none) are given back; 512 small leaves have become one over the same frame; a large leaf
+ * becomes small ones: 1 if there was one, 0 if not, or -ENOMEM.
+ */
+void morsel_object_unmap(struct inode *inode, pgoff_t first, pgoff_t last);
+void morsel_object_exchange(struct inode *inode, pgoff_t first, const unsigned long *pfns,
+			    unsigned int order, unsigned long leaves);
+void morsel_object_count_whole(struct inode *inode);
+int morsel_object_split(struct inode *inode, pgoff_t index);
+
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);
+
+/*
+ * small.c. An object is small until it is mapped or reaches the end of the first 2-MiB slot. Then
+ * it becomes a tree, tall enough for the page `last`: takes the invalidate lock exclusively; 0,
+ * also if it is a tree by now, or -ENOMEM, and then nothing has changed. A tree stays a tree.
+ */
+void morsel_small_init(struct morsel_inode *mi, bool small);
+int morsel_small_become_tree(struct inode *inode, pgoff_t last);
+
+/* With the invalidate lock held, it stays what it is. Who is told `false` sees the tree, whole. */
+static inline bool morsel_is_small(const struct morsel_inode *mi)
+{
+	return smp_load_acquire(&mi->small);
+}
+
+/*
+ * Without a lock: false if the object is not small, or has ceased to be meanwhile: then ask the
+ * tree. The frame at `index` (NULL: a hole); as morsel_object_next().
+ */
+bool morsel_small_lookup(struct morsel_inode *mi, pgoff_t index, struct page **frame);
+bool morsel_small_next(struct morsel_inode *mi, pgoff_t index, pgoff_t end, bool data,
+		       pgoff_t *next);
+
+/* Of a small object, with the locks that the same on a tree wants. -EEXIST, -ENOMEM. */
+int morsel_small_install(struct morsel_inode *mi, pgoff_t index, struct page *frame);
+void morsel_small_remove(struct morsel_inode *mi, pgoff_t first, pgoff_t last, morsel_sink sink,
+			 void *context);
+
+/* huge.c: the policy that is in force for an object, never MORSEL_HUGE_ADVISE. */
+enum morsel_huge morsel_huge_policy(const struct inode *inode);
+/* Is an empty slot to get a large leaf when it is touched like this? Takes note of advice. */
+bool morsel_huge_wanted(struct inode *inode, enum morsel_touch touch);
+enum morsel_touch morsel_touch_of(const struct vm_area_struct *vma); /* a fault's */
+long morsel_huge_ioctl(struct file *file, const u32 __user *user); /* MORSELFS_IOC_HUGE */
+int morsel_huge_parse(const char *name, enum morsel_huge *policy); /* -EINVAL */
+const char *morsel_huge_name(enum morsel_huge policy);
+
+/*
+ * promote.c: the object has slots that may be full of small leaves by now, or soon, and should be
+ * large. Cheap if it is known already; takes no lock of the inode's.
+ */
+void morsel_promote_later(struct inode *inode);
+/* The inode goes. */
+void morsel_promote_forget(struct inode *inode);
+/* A mount begins and ends; the budget is in MiB a second, 0 for none. */
+void morsel_promote_start(struct morsel_sb *msb, unsigned int budget);
+void morsel_promote_stop(struct morsel_sb *msb);
+void morsel_promote_set_budget(struct morsel_sb *msb, unsigned int budget);
+extern bool morsel_churn; /* a parameter, for tests: what was moved is moved again, all the time */
+/* MORSELFS_IOC_PROMOTE and MORSELFS_IOC_DEMOTE */
+long morsel_promote_ioctl(struct file *file, struct morselfs_range __user *user, bool demote);
 
 /* mpol.c */
 int morsel_mpol_parse(struct fs_context *fc, const char *value, struct morsel_mpol *policy);
@@ -308,6 +459,9 @@ void morsel_mpol_show(struct seq_file *seq, struct morsel_sb *msb);
 /* A frame for the page `index` of the inode, from where the mount wants it. */
 struct folio *morsel_mpol_alloc(struct inode *inode, pgoff_t index, gfp_t gfp,
 				unsigned int order);
+/* The same in place of one on `node`, for somebody else: if the mount does not say, from there. */
+struct folio *morsel_mpol_alloc_near(struct inode *inode, pgoff_t index, gfp_t gfp,
+				     unsigned int order, int node);
 
 /* mmap.c */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);

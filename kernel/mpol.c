@@ -225,3 +225,13 @@ struct folio *morsel_mpol_alloc(struct inode *inode, pgoff_t index, gfp_t gfp, u
 		return __folio_alloc(gfp, order, first_node(policy.nodes), NULL);
 	}
 }
+
+struct folio *morsel_mpol_alloc_near(struct inode *inode, pgoff_t index, gfp_t gfp,
+				     unsigned int order, int node)
+{
+	unsigned short mode = READ_ONCE(MORSEL_SB(inode->i_sb)->mpol.mode);
+
+	if (mode == MPOL_DEFAULT || mode == MPOL_LOCAL)
+		return __folio_alloc(gfp, order, node, NULL);
+	return morsel_mpol_alloc(inode, index, gfp, order);
+}

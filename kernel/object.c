@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An object: frames in a tree, charged to a mount.
+ * An object: frames in a tree, charged to a mount. What is small and has not been mapped so far
+ * does without a tree: small.c.
  *
  * Who excludes whom: filling a hole holds mapping->invalidate_lock shared,
  * whatever removes, splits or merges leaves holds it exclusively. So no leaf can
@@ -22,6 +23,7 @@
 #include "inject.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "move.h"
 #include "pool.h"
 #include "trace.h"
 
@@ -41,6 +43,14 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->leaves_2m, 0);
 	atomic_long_set(&mi->table_pages, 0);
 	atomic_long_set(&mi->mappings, 0);
+	mi->moves = 0;
+	INIT_LIST_HEAD(&mi->retired);
+	mi->retired_pages = 0;
+	INIT_LIST_HEAD(&mi->promote_link);
+	mi->promote_next = 0;
+	mi->promote_at = 0;
+	mi->promote_tries = 0;
+	mi->promote_again = false;
 	mi->prune_later = false;
 	mi->last_touched = 0;
 	mi->touch_distance = 0;
@@ -49,6 +59,12 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->pmd_slots, 0);
 	atomic_long_set(&mi->raw_pages, 0);
 	atomic_long_set(&mi->grafted_pages, 0);
+	atomic_long_set(&mi->promoted, 0);
+	atomic_long_set(&mi->demoted, 0);
+	atomic_long_set(&mi->promote_failed, 0);
+	atomic_long_set(&mi->waste_pages, 0);
+	mi->huge = MORSELFS_HUGE_MOUNT;
+	mi->advised = false;
 }
 
 /*
@@ -92,15 +108,29 @@ static void count_leaves(struct inode *inode, unsigned int order, long change)
 
 static bool lookup(struct inode *inode, pgoff_t index, struct morsel_leaf *leaf)
 {
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct page *frame;
+
+	if (morsel_small_lookup(mi, index, &frame)) {
+		if (frame)
+			*leaf = (struct morsel_leaf){ .pfn = page_to_pfn(frame) };
+		return frame;
+	}
 	/* The read-only twin is filled last: what is in it is in both. */
-	return morsel_tree_lookup(&MORSEL_I(inode)->tree, MORSEL_RO, index, leaf);
+	return morsel_tree_lookup(&mi->tree, MORSEL_RO, index, leaf);
+}
+
+/* Pages that the object can hold as it is now. */
+static pgoff_t capacity(struct morsel_inode *mi)
+{
+	return morsel_is_small(mi) ? MORSEL_HUGE_PAGES : morsel_tree_capacity(&mi->tree);
 }
 
 /*
  * Speculative, like the page cache: the frame may be freed and belong to
  * somebody else by the time we have a reference, so look again.
  */
-struct page *morsel_object_get(struct inode *inode, pgoff_t index)
+struct page *morsel_object_get_nowait(struct inode *inode, pgoff_t index)
 {
 	struct morsel_leaf leaf, again;
 	struct page *page = NULL;
@@ -123,10 +153,31 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 	return page;
 }
 
+struct page *morsel_object_get(struct inode *inode, pgoff_t index)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+
+	for (;;) {
+		unsigned int moves = smp_load_acquire(&mi->moves);
+		struct page *page = morsel_object_get_nowait(inode, index);
+
+		if (page)
+			return page;
+		smp_rmb(); /* the leaf was looked for before that */
+		if (!(moves & 1) && READ_ONCE(mi->moves) == moves)
+			return NULL;
+		/* It may have been on its way elsewhere: see move.c. */
+		filemap_invalidate_lock_shared(inode->i_mapping);
+		filemap_invalidate_unlock_shared(inode->i_mapping);
+	}
+}
+
 #define GFP_FRAME (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
-#define GFP_HUGE_FRAME (GFP_FRAME | __GFP_NOWARN | __GFP_NORETRY)
-/* What nobody has asked for: nobody waits, or is killed, for want of it. */
-#define GFP_AHEAD ((GFP_FRAME & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC)
+/*
+ * What can be done without, pages that nobody has asked for and large frames: nobody waits, or is
+ * killed, for want of it. The kernel is told that it is wanted, and makes room in its own time.
+ */
+#define GFP_OPTIONAL ((GFP_FRAME & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
 unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int most,
 			       struct page **first)
@@ -160,20 +211,36 @@ static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned 
 	return folio ? &folio->page : NULL;
 }
 
-/* Empty and wholly below the end of the file, so that no page beyond it gets mapped. */
-static bool slot_takes_huge(struct inode *inode, pgoff_t index, loff_t size)
+/* Wholly below the end of the file, so that no page beyond it gets mapped. */
+static bool slot_is_below(pgoff_t index, loff_t size)
+{
+	return (loff_t)(round_down(index, MORSEL_HUGE_PAGES) + MORSEL_HUGE_PAGES) << PAGE_SHIFT <=
+	       size;
+}
+
+/* The slot is empty, and may be filled at once. */
+static bool slot_takes_huge(struct inode *inode, pgoff_t index, loff_t size,
+			    enum morsel_touch touch)
 {
 	pgoff_t first = round_down(index, MORSEL_HUGE_PAGES);
 	enum morsel_below below;
 	unsigned long value;
 
-	if (MORSEL_SB(inode->i_sb)->huge != MORSEL_HUGE_ALWAYS ||
-	    (loff_t)(first + MORSEL_HUGE_PAGES) << PAGE_SHIFT > size)
+	if (!morsel_huge_wanted(inode, touch) || !slot_is_below(index, size))
 		return false;
 	rcu_read_lock();
 	below = morsel_tree_subtree(&MORSEL_I(inode)->tree, MORSEL_RW, first, MORSEL_PMD, &value);
 	rcu_read_unlock();
 	return below == MORSEL_NOTHING;
+}
+
+/* A small object ends before a large leaf would. Under the invalidate lock. */
+static int install_leaf(struct morsel_inode *mi, pgoff_t index, struct page *frame,
+			unsigned int order)
+{
+	if (morsel_is_small(mi))
+		return morsel_small_install(mi, index, frame);
+	return morsel_tree_install(&mi->tree, index, order, page_to_pfn(frame));
 }
 
 /* Installs a fresh frame; -EEXIST if somebody else was quicker, -ERANGE beyond the end. */
@@ -187,7 +254,7 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	/* Under the lock, a truncation that is through counts. A large leaf must end there, too. */
 	if (index + (1UL << order) <= DIV_ROUND_UP(max(i_size_read(inode), size), PAGE_SIZE))
-		err = morsel_tree_install(&mi->tree, index, order, page_to_pfn(frame));
+		err = install_leaf(mi, index, frame, order);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	if (err == -ENOMEM && morsel_too_many_tables(mi))
 		err = -ENOSPC;
@@ -228,6 +295,9 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	err = install(inode, first, frame, order, size);
 	if (!err) {
 		trace_morselfs_fill(inode, first, order);
+		if (!order && morsel_huge_policy(inode) != MORSEL_HUGE_NEVER &&
+		    slot_is_below(index, max(i_size_read(inode), size)))
+			morsel_promote_later(inode);
 		return frame + (index - first);
 	}
 	morsel_frame_leave(frame);
@@ -263,7 +333,8 @@ uncharge:
 	return false;
 }
 
-struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
+struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size,
+				enum morsel_touch touch)
 {
 	struct page *page;
 
@@ -271,8 +342,8 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 		page = morsel_object_get(inode, index);
 		if (page)
 			return page;
-		if (slot_takes_huge(inode, index, max(i_size_read(inode), size))) {
-			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER, GFP_HUGE_FRAME);
+		if (slot_takes_huge(inode, index, max(i_size_read(inode), size), touch)) {
+			page = fill_with(inode, index, size, MORSEL_HUGE_ORDER, GFP_OPTIONAL);
 			if (!IS_ERR(page))
 				return page;
 			/* Small leaves take less room, and may fit where a table is by now. */
@@ -283,14 +354,14 @@ struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size)
 	}
 }
 
-struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index)
+struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum morsel_touch touch)
 {
 	bool in_pool = morsel_pool_of(inode);
 	struct page *page;
 
 	if (in_pool)
 		sb_start_pagefault(inode->i_sb);
-	page = morsel_object_fill(inode, index, 0);
+	page = morsel_object_fill(inode, index, 0, touch);
 	if (in_pool)
 		sb_end_pagefault(inode->i_sb);
 	return page;
@@ -340,9 +411,9 @@ static bool fill_optional(struct inode *inode, pgoff_t index)
 	if (is_present(inode, index))
 		return true;
 	if (morsel_pool_of(inode))
-		page = morsel_object_fill_fault(inode, index);
+		page = morsel_object_fill_fault(inode, index, MORSEL_TOUCH_PART);
 	else
-		page = fill_with(inode, index, 0, 0, GFP_AHEAD);
+		page = fill_with(inode, index, 0, 0, GFP_OPTIONAL);
 	if (IS_ERR(page))
 		return PTR_ERR(page) == -EEXIST;
 	put_page(page);
@@ -385,28 +456,47 @@ unsigned long morsel_object_size_limit(struct super_block *sb)
 
 int morsel_object_reserve(struct inode *inode, pgoff_t index_end)
 {
-	return index_end ? morsel_tree_grow(&MORSEL_I(inode)->tree, index_end - 1, MORSEL_PTE) : 0;
+	struct morsel_inode *mi = MORSEL_I(inode);
+	int err;
+
+	if (!index_end || (index_end < MORSEL_HUGE_PAGES && morsel_is_small(mi)))
+		return 0;
+	err = morsel_small_become_tree(inode, index_end - 1);
+	return err ?: morsel_tree_grow(&mi->tree, index_end - 1, morsel_level_for(index_end - 1));
 }
 
 /*
  * What a removal collects; frames are given back after the TLB flushes. Those of a pool are linked
- * by their word `private`, and have a leaf each.
+ * by their word `private`, and have a leaf each. Of leaves that have moved elsewhere the charge is
+ * kept, and counted.
  */
 struct removal {
 	struct inode *inode;
+	bool keeps_charge;
+	long pages;
 	struct list_head frames;
 	struct page *pool_frames;
 };
 
 /* A frame's leaf is gone. A frame that no leaf needs any more is not charged any more. */
-static void account_removed(struct inode *inode, struct page *page, unsigned int order)
+static void account_removed(struct removal *removal, struct page *page, unsigned int order)
 {
 	struct page *head = compound_head(page);
+	struct inode *inode = removal->inode;
+	long pages = PageCompound(page) ? MORSEL_HUGE_PAGES : 1;
 
 	count_leaves(inode, order, -1);
-	if (!order && PageCompound(page) && morsel_frame_drop_leaf(head))
-		return;
-	uncharge(inode, PageCompound(page) ? MORSEL_HUGE_PAGES : 1);
+	if (!order && PageCompound(page)) {
+		if (morsel_frame_drop_leaf(head)) {
+			atomic_long_inc(&MORSEL_I(inode)->waste_pages);
+			return;
+		}
+		atomic_long_sub(MORSEL_HUGE_PAGES - 1, &MORSEL_I(inode)->waste_pages);
+	}
+	if (removal->keeps_charge)
+		removal->pages += pages;
+	else
+		uncharge(inode, pages);
 }
 
 static void enlist(struct removal *removal, struct page *head)
@@ -425,17 +515,8 @@ static void collect(void *context, unsigned long pfn, unsigned int order)
 {
 	struct removal *removal = context;
 
-	account_removed(removal->inode, pfn_to_page(pfn), order);
+	account_removed(removal, pfn_to_page(pfn), order);
 	enlist(removal, compound_head(pfn_to_page(pfn)));
-}
-
-/* A small frame whose place in a 2-MiB frame is charged already. */
-static void collect_merged(void *context, unsigned long pfn, unsigned int order)
-{
-	struct removal *removal = context;
-
-	count_leaves(removal->inode, 0, -1);
-	enlist(removal, pfn_to_page(pfn));
 }
 
 /*
@@ -493,25 +574,40 @@ static void release_frames(struct removal *removal, pgoff_t first, pgoff_t last,
 	}
 }
 
+/* A large leaf becomes small ones: 1 if there was one, 0 if not, or -ENOMEM. */
+static int split_leaf(struct inode *inode, pgoff_t index, bool must)
+{
+	struct morsel_leaf leaf;
+	int err;
+
+	if (!lookup(inode, index, &leaf) || !leaf.order)
+		return 0;
+	err = morsel_tree_split(&MORSEL_I(inode)->tree, index, must);
+	if (err)
+		return err;
+	count_leaves(inode, MORSEL_HUGE_ORDER, -1);
+	count_leaves(inode, 0, MORSEL_HUGE_PAGES);
+	return 1;
+}
+
+int morsel_object_split(struct inode *inode, pgoff_t index)
+{
+	return split_leaf(inode, index, false);
+}
+
 /*
  * Large leaves that the range would cut become small ones. Nothing is lost if it fails;
  * it cannot if it `must` succeed.
  */
 static int split_ends(struct inode *inode, pgoff_t first, pgoff_t last, bool must)
 {
-	struct morsel_inode *mi = MORSEL_I(inode);
 	pgoff_t ends[] = { first, last };
-	struct morsel_leaf leaf;
 	int i, err;
 
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
-		if (!(ends[i] % MORSEL_HUGE_PAGES) || !lookup(inode, ends[i], &leaf) || !leaf.order)
-			continue;
-		err = morsel_tree_split(&mi->tree, ends[i], must);
-		if (err)
+		err = ends[i] % MORSEL_HUGE_PAGES ? split_leaf(inode, ends[i], must) : 0;
+		if (err < 0)
 			return err;
-		count_leaves(inode, MORSEL_HUGE_ORDER, -1);
-		count_leaves(inode, 0, MORSEL_HUGE_PAGES);
 	}
 	return 0;
 }
@@ -541,6 +637,17 @@ static void unmap(struct inode *inode, pgoff_t first, pgoff_t last, bool even_co
 	} while (returned);
 }
 
+void morsel_object_unmap(struct inode *inode, pgoff_t first, pgoff_t last)
+{
+	unmap(inode, first, last, false);
+}
+
+void morsel_object_count_whole(struct inode *inode)
+{
+	count_leaves(inode, 0, -(long)MORSEL_HUGE_PAGES);
+	count_leaves(inode, MORSEL_HUGE_ORDER, 1);
+}
+
 static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool mapped,
 			 bool even_cows)
 {
@@ -548,11 +655,31 @@ static void remove_chunk(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 	struct removal removal = { .inode = inode };
 
 	INIT_LIST_HEAD(&removal.frames);
-	morsel_tree_remove(&mi->tree, first, last, !mapped, collect, &removal);
+	if (morsel_is_small(mi))
+		morsel_small_remove(mi, first, last, collect, &removal);
+	else
+		morsel_tree_remove(&mi->tree, first, last, !mapped, collect, &removal);
+	morsel_retired_forget(inode, first, last);
 	if (mapped)
 		unmap(inode, first, last, even_cows);
 	release_frames(&removal, first, last, even_cows);
 	cond_resched();
+}
+
+/* The charge goes over in one step: nobody meets a limit because there are two frames for a while. */
+void morsel_object_exchange(struct inode *inode, pgoff_t first, const unsigned long *pfns,
+			    unsigned int order, unsigned long leaves)
+{
+	struct removal removal = { .inode = inode, .keeps_charge = true };
+	unsigned int i;
+
+	INIT_LIST_HEAD(&removal.frames);
+	for (i = 0; i < MORSEL_HUGE_PAGES; i++)
+		if (pfns[i])
+			collect(&removal, pfns[i], 0);
+	uncharge(inode, removal.pages - (long)(leaves << order));
+	count_leaves(inode, order, leaves);
+	release_frames(&removal, first, first + MORSEL_HUGE_PAGES, false);
 }
 
 /* Under the invalidate lock, exclusively; ends are split already. */
@@ -560,7 +687,7 @@ static void remove_range(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
 	bool mapped = atomic_long_read(&mi->mappings) > 0;
-	pgoff_t end = min_t(pgoff_t, last, morsel_tree_capacity(&mi->tree));
+	pgoff_t end = min_t(pgoff_t, last, capacity(mi));
 
 	if (mapped)
 		mi->prune_later = true;
@@ -595,6 +722,7 @@ void morsel_object_unmapped(struct inode *inode)
 	filemap_invalidate_lock(inode->i_mapping);
 	if (!atomic_long_read(&mi->mappings) && mi->prune_later) {
 		mi->prune_later = false;
+		morsel_retired_free(inode);
 		end = morsel_tree_capacity(&mi->tree);
 		for (first = 0; first < end; first += CHUNK_PAGES) {
 			morsel_tree_prune(&mi->tree, first, first + CHUNK_PAGES);
@@ -602,6 +730,13 @@ void morsel_object_unmapped(struct inode *inode)
 		}
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
+}
+
+/* Large frames with few leaves left are worth a look of the worker's. */
+static void look_for_waste(struct inode *inode)
+{
+	if (atomic_long_read(&MORSEL_I(inode)->waste_pages) >= (long)MORSEL_HUGE_PAGES / 2)
+		morsel_promote_later(inode);
 }
 
 int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last)
@@ -615,6 +750,7 @@ int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last)
 	if (!err)
 		remove_range(inode, first, last, false);
 	filemap_invalidate_unlock(inode->i_mapping);
+	look_for_waste(inode);
 	return err;
 }
 
@@ -691,21 +827,23 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 		zero_tail(inode, size);
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
+	look_for_waste(inode);
 	return err;
 }
 
 pgoff_t morsel_object_next(struct inode *inode, pgoff_t index, pgoff_t end, bool data)
 {
-	struct morsel_tree *tree = &MORSEL_I(inode)->tree;
+	struct morsel_inode *mi = MORSEL_I(inode);
 
 	while (index < end) {
 		pgoff_t stop = min(end, round_down(index, CHUNK_PAGES) + CHUNK_PAGES);
 		pgoff_t found;
 
-		if (data && index >= morsel_tree_capacity(tree))
+		if (data && index >= capacity(mi))
 			break;
 		rcu_read_lock();
-		found = morsel_tree_next(tree, index, stop, data);
+		if (!morsel_small_next(mi, index, stop, data, &found))
+			found = morsel_tree_next(&mi->tree, index, stop, data);
 		rcu_read_unlock();
 		if (found < stop)
 			return found;
@@ -718,7 +856,7 @@ pgoff_t morsel_object_next(struct inode *inode, pgoff_t index, pgoff_t end, bool
 void morsel_object_free(struct inode *inode)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
-	pgoff_t end = morsel_tree_capacity(&mi->tree);
+	pgoff_t end = capacity(mi);
 	pgoff_t first;
 
 	/*
@@ -727,87 +865,38 @@ void morsel_object_free(struct inode *inode)
 	 */
 	for (first = 0; first < end; first += CHUNK_PAGES)
 		remove_chunk(inode, first, first + CHUNK_PAGES, false, false);
+	morsel_retired_free(inode);
 	morsel_tree_free(&mi->tree, collect, NULL); /* no leaf is left for collect() */
 	WARN_ON_ONCE(atomic_long_read(&mi->frames) || atomic_long_read(&mi->table_pages));
 }
 
-/* True if nobody but the leaves refers to the slot's 512 small frames. */
-static bool slot_is_quiet(struct inode *inode, pgoff_t first)
-{
-	struct morsel_leaf leaf;
-	pgoff_t i;
-
-	for (i = 0; i < MORSEL_HUGE_PAGES; i++) {
-		struct page *page;
-
-		if (!lookup(inode, first + i, &leaf) || leaf.order)
-			return false;
-		page = pfn_to_page(leaf.pfn);
-		if (PageCompound(page) || page_count(page) != 1 || PageHWPoison(page))
-			return false;
-	}
-	return true;
-}
-
-/* Copies a full slot into one 2-MiB frame. Under the invalidate lock, exclusively. */
-static void merge_slot(struct inode *inode, pgoff_t first, struct page *frame)
-{
-	struct morsel_inode *mi = MORSEL_I(inode);
-	struct removal removal = { .inode = inode };
-	struct morsel_leaf leaf;
-	pgoff_t i;
-
-	for (i = 0; i < MORSEL_HUGE_PAGES && lookup(inode, first + i, &leaf); i++)
-		copy_highpage(frame + i, pfn_to_page(leaf.pfn));
-	morsel_frame_join(frame, inode, first);
-	INIT_LIST_HEAD(&removal.frames);
-	morsel_tree_merge(&mi->tree, first, page_to_pfn(frame), collect_merged, &removal);
-	count_leaves(inode, MORSEL_HUGE_ORDER, 1);
-	release_frames(&removal, first, first + MORSEL_HUGE_PAGES, false);
-}
-
+/* What nobody maps is moved at once, by who has filled it. */
 static void settle_slot(struct inode *inode, pgoff_t first)
 {
-	struct morsel_inode *mi = MORSEL_I(inode);
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY;
-	struct folio *folio;
-	bool merged = false, full;
+	struct morsel_moved moved = {};
+	bool full;
 
-	if (atomic_long_read(&mi->mappings))
-		return;
 	rcu_read_lock(); /* the last munmap may be freeing tables */
-	full = morsel_tree_full(&mi->tree, first);
+	full = morsel_slot_is_full(inode, first);
 	rcu_read_unlock();
 	if (!full)
 		return;
-	folio = morsel_may_fail(MERGE_FRAME,
-				morsel_mpol_alloc(inode, first, gfp, MORSEL_HUGE_ORDER));
-	if (!folio)
-		return;
-	filemap_invalidate_lock(inode->i_mapping);
-	/* morsel_mmap() counts itself under this lock, so 0 stays 0: no tables are in use. */
-	if (!atomic_long_read(&mi->mappings) && slot_is_quiet(inode, first) &&
-	    !morsel_tree_grow(&mi->tree, first, MORSEL_PMD)) {
-		merge_slot(inode, first, &folio->page);
-		merged = true;
-	}
-	filemap_invalidate_unlock(inode->i_mapping);
-	if (!merged)
-		folio_put(folio);
+	if (!atomic_long_read(&MORSEL_I(inode)->mappings))
+		morsel_move_up(inode, first, 1, GFP_OPTIONAL & ~__GFP_ZERO, &moved);
+	if (!moved.done)
+		morsel_promote_later(inode);
 }
 
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end)
 {
 	pgoff_t first = round_down(start >> PAGE_SHIFT, MORSEL_HUGE_PAGES);
-	loff_t size = i_size_read(inode);
 
-	if (MORSEL_SB(inode->i_sb)->huge != MORSEL_HUGE_ALWAYS)
+	if (morsel_huge_policy(inode) == MORSEL_HUGE_NEVER)
 		return;
-	for (; (loff_t)first << PAGE_SHIFT < end; first += MORSEL_HUGE_PAGES) {
-		if ((loff_t)(first + MORSEL_HUGE_PAGES) << PAGE_SHIFT > size)
-			break;
+	/* To look whether a slot is full is not worth it for each small write into it. */
+	end = min(round_up(end, PAGE_SIZE), i_size_read(inode));
+	for (; slot_is_below(first, end); first += MORSEL_HUGE_PAGES)
 		settle_slot(inode, first);
-	}
 }
 
 void morsel_object_info(struct inode *inode, struct morselfs_info *info)
@@ -824,4 +913,9 @@ void morsel_object_info(struct inode *inode, struct morselfs_info *info)
 	info->graft_pmd_slots = atomic_long_read(&mi->pmd_slots);
 	info->raw_pages = atomic_long_read(&mi->raw_pages);
 	info->grafted_bytes = atomic_long_read(&mi->grafted_pages) * PAGE_SIZE;
+	info->promoted = atomic_long_read(&mi->promoted);
+	info->demoted = atomic_long_read(&mi->demoted);
+	info->promote_failed = atomic_long_read(&mi->promote_failed);
+	info->waste_bytes = atomic_long_read(&mi->waste_pages) * PAGE_SIZE;
+	info->huge = READ_ONCE(mi->huge);
 }

@@ -65,7 +65,7 @@ static void map_neighbour(struct vm_fault *vmf, struct inode *inode, pgoff_t ind
 			  struct folio *locked)
 {
 	unsigned long address = vmf->address + ((index - vmf->pgoff) << PAGE_SHIFT);
-	struct page *page = morsel_object_get(inode, index);
+	struct page *page = morsel_object_get_nowait(inode, index);
 	unsigned int order;
 	struct folio *folio;
 
@@ -116,7 +116,8 @@ vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)
 
 	for (;;) {
 		page = morsel_object_get(inode, vmf->pgoff) ?:
-			       morsel_object_fill_fault(inode, vmf->pgoff);
+			       morsel_object_fill_fault(inode, vmf->pgoff,
+							morsel_touch_of(vmf->vma));
 		if (page == ERR_PTR(-EROFS) && (private || !write))
 			return map_zeros(vmf, inode);
 		if (IS_ERR(page))

@@ -20,6 +20,10 @@
 /* What tables and the user half of the address space can hold with 4 levels. */
 #define MORSEL_MAX_BYTES (1LL << 47)
 #define MORSEL_DEFAULT_MODE (S_ISVTX | 0777)
+#define MORSEL_DEFAULT_HUGE MORSEL_HUGE_WITHIN_SIZE
+/* MiB a second */
+#define MORSEL_DEFAULT_PROMOTE 256U
+#define MORSEL_MOST_PROMOTE (1U << 20)
 
 enum morsel_option {
 	OPT_SIZE,
@@ -30,6 +34,7 @@ enum morsel_option {
 	OPT_GID,
 	OPT_HUGE,
 	OPT_MPOL,
+	OPT_PROMOTE,
 	OPT_NORECOVERY,
 };
 
@@ -43,6 +48,7 @@ static const struct fs_parameter_spec morsel_parameters[] = {
 	fsparam_string("gid", OPT_GID),
 	fsparam_string("huge", OPT_HUGE),
 	fsparam_string("mpol", OPT_MPOL),
+	fsparam_string("promote", OPT_PROMOTE),
 	fsparam_flag("norecovery", OPT_NORECOVERY),
 	{}
 };
@@ -58,6 +64,7 @@ static const struct fs_parameter_spec morsel_parameters[] = {
  * @gid: its group
  * @huge: huge=
  * @mpol: mpol=
+ * @promote: promote=, in MiB a second
  */
 struct morsel_options {
 	unsigned long given;
@@ -69,6 +76,7 @@ struct morsel_options {
 	kgid_t gid;
 	enum morsel_huge huge;
 	struct morsel_mpol mpol;
+	unsigned int promote;
 };
 
 static bool is_given(const struct morsel_options *options, enum morsel_option option)
@@ -225,14 +233,10 @@ static int parse_option_huge(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct morsel_options *options = fc->fs_private;
 
-	if (!strcmp(param->string, "never"))
-		options->huge = MORSEL_HUGE_NEVER;
-	else if (!strcmp(param->string, "always"))
-		options->huge = MORSEL_HUGE_ALWAYS;
-	else
-		return invalfc(fc, "huge=%s is unknown: give huge=never (4-KiB pages) or huge=always (2-MiB pages)",
-			       param->string);
-	return 0;
+	if (!morsel_huge_parse(param->string, &options->huge))
+		return 0;
+	return invalfc(fc, "huge=%s is unknown: give huge=within_size (2-MiB pages for what fills them), always (at the first touch), advise (where a program asks) or never",
+		       param->string);
 }
 
 static int parse_option_mpol(struct fs_context *fc, struct fs_parameter *param)
@@ -240,6 +244,18 @@ static int parse_option_mpol(struct fs_context *fc, struct fs_parameter *param)
 	struct morsel_options *options = fc->fs_private;
 
 	return morsel_mpol_parse(fc, param->string, &options->mpol);
+}
+
+static int parse_option_promote(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct morsel_options *options = fc->fs_private;
+	u64 budget;
+
+	if (parse_count(param->string, &budget) || budget > MORSEL_MOST_PROMOTE)
+		return invalfc(fc, "promote=%s is no number of MiB a second up to %u: give how many may be moved to 2-MiB pages in the background, 0 for none",
+			       param->string, MORSEL_MOST_PROMOTE);
+	options->promote = budget;
+	return 0;
 }
 
 /* Of pools only; others see that it was given. */
@@ -259,6 +275,7 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		[OPT_GID] = parse_option_gid,
 		[OPT_HUGE] = parse_option_huge,
 		[OPT_MPOL] = parse_option_mpol,
+		[OPT_PROMOTE] = parse_option_promote,
 		[OPT_NORECOVERY] = parse_option_norecovery,
 	};
 	struct morsel_options *options = fc->fs_private;
@@ -269,7 +286,7 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	if (option == -ENOPARAM && !strcmp(param->key, "source"))
 		return option; /* what is mounted, by name: the VFS's */
 	if (option == -ENOPARAM)
-		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, mpol; on a pool, norecovery",
+		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, promote, mpol; on a pool, norecovery",
 			       param->key);
 	if (option < 0 && !strcmp(param->key, "norecovery"))
 		return invalfc(fc, "norecovery takes no value");
@@ -376,8 +393,10 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 		seq_printf(seq, ",uid=%u", from_kuid_munged(&init_user_ns, msb->uid));
 	if (!gid_eq(msb->gid, GLOBAL_ROOT_GID))
 		seq_printf(seq, ",gid=%u", from_kgid_munged(&init_user_ns, msb->gid));
-	if (msb->huge == MORSEL_HUGE_ALWAYS)
-		seq_puts(seq, ",huge=always");
+	if (msb->huge != MORSEL_DEFAULT_HUGE)
+		seq_printf(seq, ",huge=%s", morsel_huge_name(msb->huge));
+	if (msb->promote_budget != MORSEL_DEFAULT_PROMOTE)
+		seq_printf(seq, ",promote=%u", msb->promote_budget);
 	morsel_mpol_show(seq, msb);
 	return 0;
 }
@@ -429,6 +448,7 @@ static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, uns
 	msb->max_blocks = blocks;
 	msb->max_inodes = options->nr_inodes;
 	msb->huge = options->huge;
+	morsel_promote_start(msb, options->promote);
 	msb->mode = options->mode;
 	msb->uid = options->uid;
 	msb->gid = options->gid;
@@ -486,6 +506,7 @@ static int morsel_fill_pool(struct super_block *sb, struct fs_context *fc)
 	if (options->given & ~BIT(OPT_NORECOVERY))
 		return invalfc(fc, "a pool takes no option but norecovery: its size and its root are what mkfs.morselfs has made");
 	options->nr_inodes = 0;
+	options->huge = MORSEL_HUGE_NEVER; /* a pool's pages are in no large folio */
 	err = prepare_super(sb, fc, 0);
 	sb->s_op = &morsel_pool_super_operations;
 	if (!err)
@@ -498,8 +519,10 @@ static void morsel_kill_sb(struct super_block *sb)
 	struct morsel_sb *msb = MORSEL_SB(sb);
 
 	/* Before the device number, by which it is named, goes to another mount. */
-	if (msb)
+	if (msb) {
 		morsel_sysfs_remove(msb);
+		morsel_promote_stop(msb); /* it refers to inodes */
+	}
 	kill_litter_super(sb);
 	if (!msb)
 		return;
@@ -579,6 +602,8 @@ static int morsel_reconfigure(struct fs_context *fc)
 		return invalfc(fc, "%s", why);
 	if (is_given(options, OPT_MPOL))
 		morsel_mpol_set(msb, &options->mpol);
+	if (is_given(options, OPT_PROMOTE))
+		morsel_promote_set_budget(msb, options->promote);
 	return 0;
 }
 
@@ -606,7 +631,8 @@ static int morsel_init_fs_context(struct fs_context *fc)
 	options->mode = MORSEL_DEFAULT_MODE;
 	options->uid = current_fsuid();
 	options->gid = current_fsgid();
-	options->huge = MORSEL_HUGE_NEVER;
+	options->huge = MORSEL_DEFAULT_HUGE;
+	options->promote = MORSEL_DEFAULT_PROMOTE;
 	fc->fs_private = options;
 	fc->ops = &morsel_context_operations;
 	return 0;

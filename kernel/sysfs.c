@@ -9,6 +9,7 @@
  *   table_bytes       page tables, both twins; on top of used_bytes
  *   leaves_4k, leaves_2m, mappings, graft_pud_slots, graft_pmd_slots, raw_pages,
  *   grafted_bytes     sums of what MORSELFS_IOC_INFO says of each file
+ *   promoted, demoted, promote_failed      2-MiB slots, of files that are gone, too
  *
  * Removing a directory waits for those who read one of its files, and an open one says
  * ENODEV from then on. So nothing here holds a mount.
@@ -97,6 +98,9 @@ COUNT_FILE(mappings, mappings, 1);
 COUNT_FILE(graft_pud_slots, pud_slots, 1);
 COUNT_FILE(graft_pmd_slots, pmd_slots, 1);
 COUNT_FILE(raw_pages, raw_pages, 1);
+COUNT_FILE(promoted, promoted, 1);
+COUNT_FILE(demoted, demoted, 1);
+COUNT_FILE(promote_failed, promote_failed, 1);
 
 static u64 grafted_bytes(struct morsel_sb *msb)
 {
@@ -120,6 +124,9 @@ static struct attribute *mount_attrs[] = {
 	&graft_pmd_slots_file.attr,
 	&raw_pages_file.attr,
 	&grafted_bytes_file.attr,
+	&promoted_file.attr,
+	&demoted_file.attr,
+	&promote_failed_file.attr,
 	NULL,
 };
 ATTRIBUTE_GROUPS(mount);

@@ -3,6 +3,9 @@
  * Tracepoints, in /sys/kernel/tracing/events/morselfs:
  *
  *   morselfs_fill     a hole got a frame
+ *   morselfs_promote  the small leaves of a slot, which begins at `index`, were moved into a large
+ *                     one; or why not: -EBUSY, somebody holds a page, -ENOMEM, no frame
+ *   morselfs_demote   the same the other way
  *   morselfs_cover    a fault in a grafting VMA is through: all that it put in are the
  *                     morselfs_graft lines before it
  *   morselfs_graft    slots of one run were put in, from its first one or from the one
@@ -48,6 +51,36 @@ TRACE_EVENT(morselfs_fill,
 	TP_printk("dev=%d:%d ino=%lu index=%lu order=%u",
 		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __entry->index,
 		  __entry->order)
+);
+
+DECLARE_EVENT_CLASS(morselfs_move,
+	TP_PROTO(struct inode *inode, pgoff_t index, int result),
+	TP_ARGS(inode, index, result),
+	TP_STRUCT__entry(
+		__field(dev_t, dev)
+		__field(unsigned long, ino)
+		__field(pgoff_t, index)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->dev = inode->i_sb->s_dev;
+		__entry->ino = inode->i_ino;
+		__entry->index = index;
+		__entry->result = result;
+	),
+	TP_printk("dev=%d:%d ino=%lu index=%lu result=%d",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino, __entry->index,
+		  __entry->result)
+);
+
+DEFINE_EVENT(morselfs_move, morselfs_promote,
+	TP_PROTO(struct inode *inode, pgoff_t index, int result),
+	TP_ARGS(inode, index, result)
+);
+
+DEFINE_EVENT(morselfs_move, morselfs_demote,
+	TP_PROTO(struct inode *inode, pgoff_t index, int result),
+	TP_ARGS(inode, index, result)
 );
 
 TRACE_EVENT(morselfs_cover,

@@ -199,6 +199,19 @@ void morsel_tree_merge(morsel_tree* tree, unsigned long index, unsigned long pfn
   tree_of(tree).merge(index, pfn, sink_to(sink, context));
 }
 
+int morsel_tree_promote(morsel_tree* tree, unsigned long first, const unsigned long* pfns,
+                        unsigned int count, void (*retire)(void*, void*, morsel_level),
+                        void* context) {
+  return errno_of(tree_of(tree).promote(first, pfns, count, [=](Table* table, Level level) {
+    retire(context, table, morsel_level(level));
+  }));
+}
+
+void morsel_tree_forget(morsel_tree* tree, void* retired, unsigned long base, unsigned long first,
+                        unsigned long last) {
+  tree_of(tree).forget(static_cast<Table*>(retired), base, {first, last});
+}
+
 void morsel_tree_remove(morsel_tree* tree, unsigned long first, unsigned long last, bool prune,
                         morsel_sink sink, void* context) {
   change(tree, [=](auto it) { it.remove({first, last}, prune, sink_to(sink, context)); });

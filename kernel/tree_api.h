@@ -77,6 +77,13 @@ int morsel_tree_install(struct morsel_tree *tree, unsigned long index, unsigned 
 int morsel_tree_split(struct morsel_tree *tree, unsigned long index, bool must);
 void morsel_tree_merge(struct morsel_tree *tree, unsigned long index, unsigned long pfn,
 		       morsel_sink sink, void *context);
+/* While the object is mapped; see core/tree.h. `retire` gets the tables that are out of use now. */
+int morsel_tree_promote(struct morsel_tree *tree, unsigned long first, const unsigned long *pfns,
+			unsigned int count,
+			void (*retire)(void *context, void *table, enum morsel_level level),
+			void *context);
+void morsel_tree_forget(struct morsel_tree *tree, void *retired, unsigned long base,
+			unsigned long first, unsigned long last);
 void morsel_tree_remove(struct morsel_tree *tree, unsigned long first, unsigned long last,
 			bool prune, morsel_sink sink, void *context);
 /* On a pool: what leads to these pages is durable afterwards, whoever has installed it. */

@@ -30,6 +30,21 @@ Status Backend::map(const Region& region, int fd, uint64_t length, morsel_access
   return region.map(fd, 0, length, access == MORSEL_READ ? PROT_READ : PROT_READ | PROT_WRITE);
 }
 
+namespace {
+
+Error no_choice(const char* name) {
+  return Error{
+      -EOPNOTSUPP,
+      std::string(name) +
+          " objects have pages of the kernel's choice; only on morselfs can they be chosen"};
+}
+
+}  // namespace
+
+Status Backend::set_huge(int, morsel_huge) const { return no_choice(name); }
+
+Result<morsel_moved> Backend::move(int, Move, uint64_t, uint64_t) const { return no_choice(name); }
+
 std::array<const Backend*, 3> backends() {
   return {&morselfs_backend, &hugetlb_backend, &memfd_backend};
 }

@@ -52,6 +52,12 @@ class Backend {
   /// Everything but `bytes` and `struct_size`.
   [[nodiscard]] virtual Status statistics(int fd, morsel_statistics& out) const = 0;
 
+  /// Large pages; -EOPNOTSUPP where there is nothing to choose. `bytes` 0: up to the end.
+  [[nodiscard]] virtual Status set_huge(int fd, morsel_huge policy) const;
+  enum class Move { promote, demote };
+  [[nodiscard]] virtual Result<morsel_moved> move(int fd, Move how, uint64_t offset,
+                                                  uint64_t bytes) const;
+
  protected:
   constexpr Backend(morsel_backend the_id, const char* the_name) : id(the_id), name(the_name) {}
   ~Backend() = default;

@@ -42,6 +42,16 @@ Result<morselfs_info> information(int fd) {
   return info;
 }
 
+// Of an ioctl about large pages.
+Error refusal(const std::string& what) {
+  if (errno == ENOTTY)
+    return Error{-EOPNOTSUPP, what + ": the module is older than the library, and can't do that"};
+  if (errno == EOPNOTSUPP)
+    return Error{-EOPNOTSUPP, what + ": this mount can't do that; a pool has 4-KiB pages only"};
+  if (errno == EPERM) return Error{-EPERM, what + ": only the object's owner may do that"};
+  return system_error(what);
+}
+
 class Morselfs final : public Backend {
  public:
   constexpr Morselfs() : Backend(MORSEL_MORSELFS, "morselfs") {}
@@ -104,11 +114,39 @@ class Morselfs final : public Backend {
   [[nodiscard]] Status statistics(int fd, morsel_statistics& out) const override {
     auto info = information(fd);
     if (!info) return info.error();
-    out.resident = info->leaves_4k * 4096 + info->leaves_2m * pmd_slot;
+    out.resident = info->leaves_4k * 4096 + info->leaves_2m * pmd_slot + info->waste_bytes;
     out.huge = info->leaves_2m * pmd_slot;
     out.table_bytes = info->table_bytes;
     out.mappings = info->mappings;
+    out.promoted = info->promoted;
+    out.demoted = info->demoted;
+    out.promote_failed = info->promote_failed;
+    out.waste = info->waste_bytes;
+    out.huge_policy = info->huge;
     return Done{};
+  }
+
+  [[nodiscard]] Status set_huge(int fd, morsel_huge policy) const override {
+    static_assert(MORSEL_HUGE_MOUNT == MORSELFS_HUGE_MOUNT &&
+                  MORSEL_HUGE_NEVER == MORSELFS_HUGE_NEVER &&
+                  MORSEL_HUGE_WITHIN_SIZE == MORSELFS_HUGE_WITHIN_SIZE &&
+                  MORSEL_HUGE_ALWAYS == MORSELFS_HUGE_ALWAYS);
+    __u32 value = policy;
+    if (ioctl(fd, MORSELFS_IOC_HUGE, &value) == 0) return Done{};
+    return refusal("setting the policy for large pages");
+  }
+
+  [[nodiscard]] Result<morsel_moved> move(int fd, Move how, uint64_t offset,
+                                          uint64_t bytes) const override {
+    morselfs_range range{};
+    range.size = sizeof range;
+    range.start = offset;
+    range.length = bytes;
+    const bool promote = how == Move::promote;
+    if (ioctl(fd, promote ? MORSELFS_IOC_PROMOTE : MORSELFS_IOC_DEMOTE, &range) != 0)
+      return refusal(promote ? "moving it into large pages" : "moving it into small pages");
+    return morsel_moved{sizeof(morsel_moved), range.done_bytes, range.busy_bytes,
+                        range.lacking_bytes};
   }
 
  protected:

@@ -8,6 +8,7 @@ from statistics import mean
 
 import report as demo_report
 import tables as demo_tables
+from huge import report as huge
 from instructions import report as instructions
 from native import figures as native_figures
 from native import tables as native_tables
@@ -229,6 +230,19 @@ def pool_part(found: Found) -> list:
             Heading(3, "What must hold"), verdicts(pool.checks(rows)), found.where("pool", True)]
 
 
+def huge_part(found: Found) -> list:
+    rows = found.get("huge")
+    if not rows:
+        return []
+    return [Heading(2, "2-MiB leaves"),
+            Paragraph("`bench/huge/run`, in a virtual machine: a large file, where memory is whole and where "
+                      "other processes have left it in pieces; a directory of files of log-uniform sizes, "
+                      "and what it takes of the machine's memory, tables and all; how long slots take to be "
+                      "promoted, and what a process sees of it that reads the object meanwhile."),
+            *(Table(table) for table in huge.tables_of(rows)), Heading(3, "What must hold"),
+            verdicts(huge.checks(rows)), found.where("huge", True)]
+
+
 def blocks_of(folder: Path) -> list:
     found = Found(folder)
     return [Heading(1, "Results"),
@@ -236,4 +250,4 @@ def blocks_of(folder: Path) -> list:
                       "leave in build/bench. A ratio is over the system that stands beside it."),
             *pipeline_part(found), *native_part(found), *processes_part(found),
             *mapping_part(found), *pipeline_vm_part(found), *instructions_part(found),
-            *pool_part(found)]
+             *pool_part(found), *huge_part(found)]

@@ -8,7 +8,7 @@ import pty
 import re
 import subprocess
 
-from cache_case import CacheCase, FAILED, USAGE, main
+from cache_case import CacheCase, FAILED, NOT_CACHED, USAGE, main
 
 
 class Output(CacheCase):
@@ -62,6 +62,19 @@ class Output(CacheCase):
         for command in ("ls", "prune", "doctor"):
             out, _ = self.morsel(command, "--json")
             self.assertEqual(json.loads(out)["schema"], 1)
+
+    def test_large_pages_are_morselfs_own(self):
+        path = self.file()
+        for command in (["huge", "always"], ["promote"], ["promote", "--demote"]):
+            _, err = self.morsel(*command, path, status=NOT_CACHED)
+            self.assertIn("neither a file on a morselfs nor in the cache", err)
+        self.load(path, "--backend", "memfd")
+        for command in (["huge", "always"], ["promote"], ["promote", "--demote"]):
+            _, err = self.morsel(*command, path, status=FAILED)
+            self.assertIn("memfd objects have pages of the kernel's choice; only on morselfs", err)
+            self.assertEqual(self.ask(*command, path, status=FAILED)["objects"], [])
+        for wrong in (["huge"], ["huge", "always"], ["huge", "sometimes", path], ["promote"]):
+            self.morsel(*wrong, status=USAGE)
 
     def test_json_of_a_path_that_is_no_text(self):
         self.load(self.file(os.fsdecode(b"\xff")))

@@ -115,12 +115,23 @@ TEST(options_owner_and_mode_of_the_root) {
 
 TEST(options_huge) {
   if (!harness::is_morselfs()) SKIP("a tmpfs may have no huge pages");
-  for (bool huge : {false, true}) {
-    CHECK_EQ(try_mount("n", huge ? "huge=always" : "huge=never"), 0);
+  constexpr struct {
+    const char* option;
+    bool huge, shown;
+  } ways[] = {{"huge=never", false, true},
+              {"huge=within_size", true, false},  // the default
+              {"huge=always", true, true},
+              {"huge=advise", false, true},
+              {"size=64m", true, false}};
+  for (auto [option, huge, shown] : ways) {
+    CHECK_EQ(try_mount("n", option), 0);
     int fd = make_file("n/f", 1, 2 * leaf + page);
     morselfs_info i = info(fd);
     CHECK_EQ(i.leaves_2m, huge ? 2 : 0);
     CHECK_EQ(i.leaves_4k, huge ? 1 : 1025);
+    const std::string all = shown_options();
+    CHECK_EQ(all.find(",huge=") != std::string::npos, shown);
+    if (shown) CHECK(all.find("," + std::string(option) + ",") != std::string::npos);
     close(fd);
     done();
   }
@@ -137,10 +148,11 @@ TEST(options_unknown_or_wrong) {
     check_refused(options);
   // What tmpfs takes without a word, and nobody can have meant.
   if (harness::is_morselfs())
-    for (const char* options : {"size=0", "size=0%", "nr_blocks=0", "size=101%", "size=9999g",
-                                "size=15e", "size=99999999999999999999999", "nr_blocks=99999g",
-                                "size=1m,nr_blocks=1", "nr_blocks=300,size=1m", "mode=10000",
-                                "mode=77777", "size=50%%", "huge=within_size", "huge=advise"})
+    for (const char* options :
+         {"size=0", "size=0%", "nr_blocks=0", "size=101%", "size=9999g", "size=15e",
+          "size=99999999999999999999999", "nr_blocks=99999g", "size=1m,nr_blocks=1",
+          "nr_blocks=300,size=1m", "mode=10000", "mode=77777", "size=50%%", "huge=within-size",
+          "huge=0", "huge=Always"})
       check_refused(options);
   mount_with("n", "size=1m");  // and nothing of that is left behind
   done();

@@ -90,14 +90,16 @@ class ImageReader {
 
 /// The first rule that a tree at rest breaks, or nothing: twins hold the same leaves with the
 /// right bits, every live table is reachable once, every reference belongs to a leaf.
-inline std::string fault_of(const Arena& arena, const Frames& frames, const Roots& roots) {
+/// `retired`: tables that are kept though nothing leads to them.
+inline std::string fault_of(const Arena& arena, const Frames& frames, const Roots& roots,
+                            u64 retired = 0) {
   const Image rw = ImageReader(arena, Twin::rw).read(roots);
   const Image ro = ImageReader(arena, Twin::ro).read(roots);
   std::ostringstream out;
   if (!rw.wrong.empty()) return rw.wrong;
   if (!ro.wrong.empty()) return ro.wrong;
   if (rw.leaves != ro.leaves) return "the twins hold different leaves";
-  if (u64(arena.live()) != rw.tables.size() + ro.tables.size()) {
+  if (u64(arena.live()) != rw.tables.size() + ro.tables.size() + retired) {
     out << arena.live() << " tables live, " << rw.tables.size() + ro.tables.size() << " reachable";
   } else if (u64(frames.held()) != rw.leaves.size()) {
     out << frames.held() << " references, " << rw.leaves.size() << " leaves";

@@ -76,12 +76,15 @@ struct Storm {
         const std::unique_lock guard(removal);
         wanted = false;
         const Index slot = random.below(slots) * pages_per_2m;
-        switch (random.below(4)) {
+        switch (random.below(5)) {
           case 0:
             ASSERT_TRUE(world.tree.split(slot + random.below(pages_per_2m)).ok());
             break;
           case 1:
             merge(slot);
+            break;
+          case 2:
+            promote(slot);
             break;
           default:
             remove(random, slot);
@@ -97,6 +100,14 @@ struct Storm {
     for (Index i = slot; i < slot + pages_per_2m; i++)
       if (!world.has(i)) world.install(i);
     if (world.tree.full(slot)) world.merge(slot);
+  }
+
+  /// The kernel may go on to rewrite leaves in the table that has retired.
+  void promote(Index slot) {
+    for (Index i = slot; i < slot + pages_per_2m; i++)
+      if (!world.has(i)) world.install(i);
+    if (!world.tree.full(slot)) return;
+    ASSERT_EQ(world.promote(slot), Error::none);
   }
 
   void remove(Random& random, Index slot) {

@@ -76,7 +76,27 @@ struct World {
   }
   void remove(Range range, bool prune = false) { tree.remove(range, prune, sink()); }
   void merge(Index slot) { tree.merge(slot, frames.take(Level::pmd, slot), sink()); }
-  void free() { tree.free(sink()); }
+  /// As while the object is mapped: the slot's leaves removed, a 2-MiB one put in. The retired
+  /// tables are kept until retire_all().
+  Error promote(Index slot) {
+    remove({slot, slot + pages_per_entry(Level::pmd)});
+    const Pfn pfn = frames.take(Level::pmd, slot);
+    const Error error = tree.promote(slot, &pfn, 1, [this](Table* table, Level level) {
+      retired.emplace_back(table, level);
+    }).error();
+    if (error != Error::none) frames.drop(pfn, Level::pmd);
+    return error;
+  }
+  void free_retired() {
+    for (const auto& [table, level] : retired) arena.retire(table, level);
+    retired.clear();
+  }
+  std::vector<std::pair<Table*, Level>> retired;
+
+  void free() {
+    tree.free(sink());
+    free_retired();
+  }
 
   bool has(Index index, Twin twin = Twin::ro) const {
     Leaf leaf{};
@@ -103,7 +123,7 @@ struct World {
   }
 
   Image image(Twin twin) const { return ImageReader(arena, twin).read(roots); }
-  std::string fault() const { return fault_of(arena, frames, roots); }
+  std::string fault() const { return fault_of(arena, frames, roots, retired.size()); }
 };
 
 /// A test on one object: sound at the end, and nothing left of it after free().

@@ -221,6 +221,46 @@ TEST_P(Objects, statistics_of_pages) {
   EXPECT_EQ(statistics(object).mappings, 1U);
 }
 
+TEST_P(Objects, large_pages) {
+  Object object = create(6 * mib);
+  morsel_moved moved{};
+  morsel_error error;
+  moved.struct_size = sizeof moved;
+  EXPECT_EQ(morsel_set_huge(object.get(), morsel_huge(4), &error), -EINVAL);
+  if (GetParam() != MORSEL_MORSELFS) {
+    EXPECT_EQ(statistics(object).huge_policy, MORSEL_HUGE_MOUNT);
+    EXPECT_EQ(morsel_set_huge(object.get(), MORSEL_HUGE_NEVER, &error), -EOPNOTSUPP);
+    EXPECT_NE(strstr(error.text, "morselfs"), nullptr) << error.text;
+    EXPECT_EQ(morsel_promote(object.get(), 0, 0, &moved, nullptr), -EOPNOTSUPP);
+    EXPECT_EQ(morsel_demote(object.get(), 0, 0, nullptr, nullptr), -EOPNOTSUPP);
+    return;
+  }
+  ASSERT_EQ(morsel_set_huge(object.get(), MORSEL_HUGE_ALWAYS, &error), 0) << error.text;
+  EXPECT_EQ(statistics(object).huge_policy, MORSEL_HUGE_ALWAYS);
+  ASSERT_EQ(morsel_resize(object.get(), 10 * mib, nullptr), 0);
+  EXPECT_GE(statistics(object).huge, 4 * mib);
+  object = create(6 * mib);
+  ASSERT_EQ(morsel_set_huge(object.get(), MORSEL_HUGE_NEVER, nullptr), 0);
+  const uint64_t before = statistics(object).huge;
+  ASSERT_EQ(morsel_resize(object.get(), 10 * mib, nullptr), 0);
+  EXPECT_EQ(statistics(object).huge, before);
+  for (size_t size : {size_t(0), SIZE_MAX}) {
+    moved.struct_size = size;
+    EXPECT_EQ(morsel_promote(object.get(), 0, 0, &moved, nullptr), -EINVAL);
+  }
+}
+
+TEST(Policies, have_names) {
+  for (unsigned policy = 0; policy < 4; policy++)
+    EXPECT_EQ(morsel_huge_parse(morsel_huge_name(morsel_huge(policy)), nullptr), int(policy));
+  EXPECT_EQ(morsel_huge_name(morsel_huge(4)), nullptr);
+  for (const char* name : {"", "advise", "Never", static_cast<const char*>(nullptr)}) {
+    morsel_error error;
+    EXPECT_EQ(morsel_huge_parse(name, &error), -EINVAL);
+    EXPECT_NE(strstr(error.text, "within_size"), nullptr) << error.text;
+  }
+}
+
 TEST_P(Objects, bad_options) {
   morsel_options good{sizeof good, GetParam(), nullptr, 0, nullptr};
   auto with = [&](auto change) {

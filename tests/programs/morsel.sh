@@ -74,6 +74,25 @@ check morsel_run_says grep -q "mapped from the cache, morselfs" "$scratch/said"
 read -r _ faults _ <<<"$shimmed"
 same morsel_run_faults few "$([ "$faults" -le 4 ] && echo few || echo "$faults")"
 
+# Large pages: of a file's own policy, and of the cached one's, by the source's path.
+shown() { # WHAT FIELD...
+	morsel stat --json "$1" | python3 -c \
+		'import json, sys; row = json.load(sys.stdin)["objects"][0]; print(*(row[name] for name in sys.argv[1:]))' "${@:2}"
+}
+large=$((2 << 20))
+: >policy
+check morsel_huge morsel huge within_size policy
+head -c $large /dev/zero | dd of=policy bs=2M iflag=fullblock conv=notrunc status=none
+same morsel_huge_policy "within_size $large" "$(shown policy policy huge)"
+check morsel_huge_never morsel huge never policy
+head -c $large /dev/zero | dd of=policy bs=2M iflag=fullblock conv=notrunc oflag=append status=none
+same morsel_huge_never_policy "never $large $((2 * large))" "$(shown policy policy huge resident)"
+check morsel_huge_cached morsel huge always "$model"
+same morsel_huge_cached_policy always "$(shown "$model" policy)"
+check morsel_huge_as_the_mount morsel huge mount "$model"
+check morsel_stat_says grep -q "pages .* of 2 MiB, .* of 4 KiB" <(morsel stat policy)
+same morsel_huge_nowhere 3 "$(morsel huge never "$scratch/none" >/dev/null 2>&1; echo $?)"
+
 # A file that changed is no more what the cache has.
 echo more >>"$model"
 same morsel_run_changed "$(sha256sum <"$model" | cut -d" " -f1) file unmapped" \

@@ -22,6 +22,7 @@
   X(mlock) X(mlock2) X(munlock) X(mincore) X(msync)                                             \
   X(load) X(store) X(store_private) X(store_refused) X(load_refused) X(load_of_others)          \
   X(read) X(pread) X(preadv_private) X(write) X(pwrite) X(pwritev) X(truncate) X(extend)        \
+  X(promote) X(demote) X(huge_policy)                                                           \
   X(punch) X(zero_range) X(fallocate) X(fallocate_keep) X(seal) X(remove_mapped) X(seek) X(splice)      \
   X(fork) X(fork_killed) X(vfork) X(exec) X(exit) X(sigkill)                                    \
   X(ptrace_peek) X(ptrace_poke) X(ptrace_poke_refused) X(proc_mem_read) X(proc_mem_write)       \

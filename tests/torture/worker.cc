@@ -46,6 +46,9 @@ constexpr Choice choices[] = {
     {&Worker::allocate_some, 14},
     {&Worker::remove_mapped, 14},
     {&Worker::seal_some, 6},
+    {&Worker::promote_some, 20},
+    {&Worker::demote_some, 16},
+    {&Worker::set_policy, 6},
     {&Worker::seek_some, 8},
     {&Worker::splice_some, 10},
     // processes

@@ -154,6 +154,12 @@ struct Worker {
   void ask_info();
   void read_sysfs();
 
+  // --- huge.cc -------------------------------------------------------------------
+  void move_slots(bool large);
+  void promote_some();
+  void demote_some();
+  void set_policy();
+
   // --- seal.cc -------------------------------------------------------------------
   void seal_some();
 };

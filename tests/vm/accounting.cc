@@ -16,7 +16,8 @@ constexpr const char* all_mounts = "/sys/fs/morselfs";
 constexpr const char* names[] = {"size_bytes",      "used_bytes",  "inodes_limit",
                                  "inodes_used",     "table_bytes", "leaves_4k",
                                  "leaves_2m",       "mappings",    "graft_pud_slots",
-                                 "graft_pmd_slots", "raw_pages",   "grafted_bytes"};
+                                 "graft_pmd_slots", "raw_pages",   "grafted_bytes",
+                                 "promoted",        "demoted",     "promote_failed"};
 
 void need_morselfs() {
   if (!harness::is_morselfs()) SKIP("about /sys/fs/morselfs");
@@ -57,6 +58,9 @@ void check_story(const char* at, const std::vector<int>& files) {
     sum.graft_pmd_slots += i.graft_pmd_slots;
     sum.raw_pages += i.raw_pages;
     sum.grafted_bytes += i.grafted_bytes;
+    sum.promoted += i.promoted;
+    sum.demoted += i.demoted;
+    sum.promote_failed += i.promote_failed;
   }
   struct statfs s;
   SYS(statfs(at, &s));
@@ -73,6 +77,10 @@ void check_story(const char* at, const std::vector<int>& files) {
   CHECK_EQ(number(sysfs, "graft_pmd_slots"), sum.graft_pmd_slots);
   CHECK_EQ(number(sysfs, "raw_pages"), sum.raw_pages);
   CHECK_EQ(number(sysfs, "grafted_bytes"), sum.grafted_bytes);
+  // Of files that are gone, too.
+  CHECK(number(sysfs, "promoted") >= sum.promoted);
+  CHECK(number(sysfs, "demoted") >= sum.demoted);
+  CHECK(number(sysfs, "promote_failed") >= sum.promote_failed);
 }
 
 int64_t meminfo(const char* key) {
@@ -212,6 +220,29 @@ TEST(accounting_in_meminfo) {
   if (!soon([&] { return memory().available > before.available - slack; }))
     FAIL("MemAvailable: expected about %lld as before, seen %lld", (long long)before.available,
          (long long)memory().available);
+  SYS(umount("n"));
+}
+
+// A small file takes an inode, a name and its pages; one of more than a page a node or two that
+// lead to them; and no page tables until it is mapped.
+TEST(accounting_of_small_files) {
+  constexpr size_t count = 8000;
+  mount_second("n", "size=256m,nr_inodes=20000");
+  for (size_t pages : {1, 3}) {
+    auto name = [](size_t i) { return "n/" + std::to_string(i); };
+    Memory before = memory();
+    for (size_t i = 0; i < count; i++) close(make_file(name(i).c_str(), 1, pages * page));
+    Memory now = memory();
+    CHECK_EQ(used_bytes("n"), count * pages * page);
+    int64_t each = (before.free - now.free) / int64_t(count);
+    printf("# a file of %zu pages takes %lld bytes\n", pages, (long long)each);
+    fflush(stdout);
+    expect_about("a small file", each, int64_t(pages * page), int64_t(page));
+    expect_about("PageTables", now.tables - before.tables, 0, 64 * int64_t(page));
+    if (harness::is_morselfs()) CHECK_EQ(number(sysfs_of("n"), "table_bytes"), 0);
+    for (size_t i = 0; i < count; i++) SYS(unlink(name(i).c_str()));
+    CHECK(soon([] { return used_bytes("n") == 0; }));
+  }
   SYS(umount("n"));
 }
 

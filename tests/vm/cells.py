@@ -6,7 +6,7 @@ class Cell:
     """One machine."""
 
     def __init__(self, name: str, kernel: str, cpus: int, extra=(), brief=False, script="in-guest",
-                 suite="test", proof="true", huge=(), effort="", module="", slowness=1, pmem=(), kills=0):
+                 suite="test", proof="true", modes=("never", "always"), effort="", module="", slowness=1, pmem=(), kills=0):
         self.name = name
         self.kernel = kernel
         self.cpus = cpus
@@ -15,7 +15,7 @@ class Cell:
         self.script = script  # what runs in the guest
         self.suite = suite  # "test" is what make test runs
         self.proof = proof  # succeeds in the guest if the machine is what its name says
-        self.huge = list(huge)  # mounts, if not both
+        self.modes = list(modes)  # of MODES: a mount for each
         self.effort = effort  # "short" or "long": real programs, from tests/programs
         self.module = module or kernel  # of build/kernel-MODULE
         self.slowness = slowness  # time limits are this many times longer
@@ -28,6 +28,8 @@ class Cell:
         if program in POOLS_ONLY:
             return False
         if program in FAULT_INJECTION and self.suite != "debug":
+            return False
+        if program in FRAGMENTING and (self.cpus > 1 or self.slowness > 1):
             return False
         if program in LONG and (self.cpus == 1 or self.slowness > 1):
             return False
@@ -53,6 +55,10 @@ ON_POOLS = POOLS_ONLY + [
 # themselves it would be an hour, for a library whose calls of the module the other programs make, too.
 LONG = ["lib-conformance"]
 
+# It takes nearly all of the machine's memory, which is quick where the kernel does not zero it:
+# NOT_ZEROED.
+FRAGMENTING = ["vm-fragmented"]
+
 # What needs a kernel that can make its own allocations fail.
 FAULT_INJECTION = ["vm-failslab"]
 
@@ -66,24 +72,30 @@ TWO_NODES = ["--qemu=-smp", "--qemu=4,sockets=2,cores=2,threads=1"] + [
     "-object", f"memory-backend-ram,id=node{node},size=2G",
     "-numa", f"node,nodeid={node},cpus={cpus},memdev=node{node}")]
 
-# The longest first.
+# Which leaves a mount gives to its files: huge= (tests/vm/in-guest). The default is within_size;
+# "churn" is always, and the module's worker promotes and demotes whatever it finds all the time.
+MODES = ["never", "within_size", "always", "churn"]
+# The kernel does not zero memory that it hands out: the file system must.
+NOT_ZEROED = ["--append", "init_on_alloc=0"]
+
+# The longest first. Each kernel has each mode, and each number of CPUs, too; all with all: the suite
+# platforms.
 CELLS = [
-    Cell("6.1-4cpu", "6.1", 4),
-    Cell("6.12-4cpu", "6.12", 4),
-    # Here the kernel does not zero memory that it hands out: the file system must.
-    Cell("6.1-1cpu", "6.1", 1, ["--append", "init_on_alloc=0"]),
-    Cell("6.12-1cpu", "6.12", 1, ["--append", "init_on_alloc=0"]),
+    Cell("6.1-4cpu", "6.1", 4, modes=["never", "churn"]),
+    Cell("6.12-4cpu", "6.12", 4, modes=["within_size", "always"]),
+    Cell("6.1-1cpu", "6.1", 1, NOT_ZEROED, modes=["within_size", "always"]),
+    Cell("6.12-1cpu", "6.12", 1, NOT_ZEROED, modes=["never", "churn"]),
     # Five levels of page tables; the kernel's and the user's tables apart.
-    Cell("6.1-la57-pti", "6.1", 2, LA57_PTI, True,
+    Cell("6.1-la57-pti", "6.1", 2, LA57_PTI, True, modes=["within_size", "always"],
          proof=f"grep -q la57 /proc/cpuinfo && {PTI_IS_ON}"),
-    Cell("6.12-la57-pti", "6.12", 2, LA57_PTI, True,
+    Cell("6.12-la57-pti", "6.12", 2, LA57_PTI, True, modes=["never", "churn"],
          proof=f"grep -q la57 /proc/cpuinfo && {PTI_IS_ON}"),
     # Real programs, a few seconds each.
-    Cell("6.1-programs", "6.1", 2, huge=["never"], effort="short"),
-    Cell("6.12-programs", "6.12", 2, huge=["always"], effort="short"),
+    Cell("6.1-programs", "6.1", 2, modes=["within_size"], effort="short"),
+    Cell("6.12-programs", "6.12", 2, modes=["churn"], effort="short"),
     # Pools on NVDIMMs; and such a machine killed five times.
-    Cell("6.1-pool", "6.1", 2, script="pool-in-guest", huge=["never"], pmem=[1026, 66]),
-    Cell("6.12-pool", "6.12", 2, script="pool-in-guest", huge=["never"], pmem=[1026, 66]),
+    Cell("6.1-pool", "6.1", 2, script="pool-in-guest", modes=["never"], pmem=[1026, 66]),
+    Cell("6.12-pool", "6.12", 2, script="pool-in-guest", modes=["never"], pmem=[1026, 66]),
     Cell("6.1-pool-crash", "6.1", 2, kills=5),
     Cell("6.12-pool-crash", "6.12", 2, kills=5),
     # A CPU that the module must refuse.
@@ -100,7 +112,9 @@ for version in ("6.1", "6.12"):
              proof=f"grep -q la57 /proc/cpuinfo && {PTI_IS_OFF}"),
         Cell(f"{version}-numa", version, 4, TWO_NODES, suite="platforms",
              proof="[ -d /sys/devices/system/node/node1 ]"),
-        Cell(f"{version}-programs-long", version, 2, suite="programs", effort="long"),
+        Cell(f"{version}-4cpu-modes", version, 4, modes=MODES, suite="platforms"),
+        Cell(f"{version}-1cpu-modes", version, 1, NOT_ZEROED, modes=MODES, suite="platforms"),
+        Cell(f"{version}-programs-long", version, 2, modes=MODES, suite="programs", effort="long"),
     ]
 
 # Kernels that watch themselves (vm/debug-kernel).

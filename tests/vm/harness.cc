@@ -231,6 +231,14 @@ bool in_pool() {
   return found;
 }
 
+bool leaves_move() {
+  int fd = open("/sys/module/morselfs/parameters/churn", O_RDONLY | O_CLOEXEC);
+  char digit = '0';
+  bool on = fd >= 0 && read(fd, &digit, 1) == 1 && digit != '0' && digit != 'N';
+  if (fd >= 0) close(fd);
+  return on && is_morselfs() && !in_pool();
+}
+
 bool has_huge_leaves() { return huge == ",huge=always"; }
 
 const char* file_system() {

@@ -51,6 +51,7 @@ const char* file_system();       // "tmpfs", "morselfs", or "" for any other
 bool is_morselfs();
 bool in_pool();             // on persistent memory: tables, names and inodes take space, too
 bool has_huge_leaves();     // mounted with huge=always
+bool leaves_move();         // the module's worker promotes and demotes all the time (`churn`)
 std::string huge_option();  // ",huge=..." as the mount has it, or ""
 uint64_t free_bytes();      // on the mount
 double slowness();  // 1; more on a kernel that watches itself and needs longer for everything

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The info ioctl: what it refuses, and that it counts rightly. Only on morselfs.
+#include <cstddef>
+
 #include "memory.h"
 
 namespace {
@@ -70,6 +72,30 @@ TEST(info_larger_structure) {
   CHECK_EQ(larger.known.bytes, bytes);
   for (unsigned char byte : larger.beyond) CHECK_EQ(byte, 0xa5);  // not touched
   CHECK_EQ(larger.known.flags, 0);
+}
+
+// A program that was built when the structure ended with the grafts.
+TEST(info_first_structure) {
+  constexpr size_t first = offsetof(morselfs_info, promoted);
+  int fd = make_file("f", 1, bytes);
+  morselfs_info whole = info(fd);
+  CHECK_EQ(whole.size, sizeof whole);
+  CHECK_EQ(whole.reserved, 0);
+  CHECK_EQ(whole.huge, MORSELFS_HUGE_MOUNT);
+  morselfs_info old;
+  memset(&old, 0xa5, sizeof old);
+  old.size = first;
+  old.flags = 0;
+  SYS(ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'm', 1, first), &old));
+  CHECK_EQ(old.size, first);
+  CHECK_EQ(old.bytes, bytes);
+  CHECK_EQ(old.leaves_4k, whole.leaves_4k);
+  CHECK_EQ(old.leaves_2m, whole.leaves_2m);
+  auto* raw = reinterpret_cast<unsigned char*>(&old);
+  for (size_t at = first; at < sizeof old; at++) CHECK_EQ(raw[at], 0xa5);  // not touched
+  old.flags = 0;
+  old.size = first - 1;
+  SYS_ERR(ioctl(fd, MORSELFS_IOC_INFO, &old), EINVAL);
 }
 
 TEST(info_leaves_and_tables) {

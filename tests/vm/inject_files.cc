@@ -203,6 +203,34 @@ INJECT_TEST(inject_write) {
       [&] { SYS(ftruncate(fd, 0)); });
 }
 
+// So few pages, and never mapped: no tables are made, but the xarray's nodes are.
+INJECT_TEST(inject_write_small) {
+  constexpr size_t pages[] = {0, 1, 64, 500};
+  int fd = make_sparse("f", 0);
+  SYS(unlink("f"));
+  size_t written = 0;
+  exhaust(
+      "write a small file",
+      [&] {
+        for (; written < std::size(pages); written++) {
+          alignas(8) char data[page];
+          fill(data, 1, pages[written] * page, page);
+          if (pwrite(fd, data, page, off_t(pages[written] * page)) < 0) return errno;
+        }
+        return 0;
+      },
+      [&](bool) {
+        CHECK_EQ(size_of(fd), written ? (pages[written - 1] + 1) * page : 0);
+        for (size_t i = 0; i < written; i++) check_file(fd, 1, pages[i] * page, page);
+        if (written > 2) check_file_zero(fd, 2 * page, 62 * page);
+      },
+      [&] {
+        SYS(ftruncate(fd, 0));
+        written = 0;
+      });
+  if (harness::is_morselfs()) CHECK_EQ(info(fd).table_bytes, 0);
+}
+
 // A write that its buffer ends early, in the middle of a 2-MiB slot: nothing may be left behind
 // the end that it has reached, whatever fails.
 INJECT_TEST(inject_write_stops_early) {

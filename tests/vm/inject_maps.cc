@@ -65,6 +65,46 @@ INJECT_TEST(inject_map) {
     }
 }
 
+// A small file gets its tables by the first mapping, or when it grows.
+INJECT_TEST(inject_first_tables) {
+  constexpr size_t small = 70 * page;
+  auto make = [] {
+    int fd = SYS(open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0644));
+    write_filled(fd, 1, 0, small);
+    return fd;
+  };
+  int fd = make();
+  auto anew = [&] {
+    close(fd);
+    fd = make();
+  };
+  for (int flags : {MAP_SHARED, MAP_PRIVATE}) {
+    char* at = reserve(small, leaf);
+    exhaust(
+        "map a small file",
+        [&] {
+          if (mmap(at, small, rw, flags | MAP_FIXED, fd, 0) == MAP_FAILED) return errno;
+          CHECK_PAGES(at, 1, 0, small);
+          return 0;
+        },
+        [&](bool) { check_file(fd, 1, 0, small); },
+        [&] {
+          map(-1, small, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0, at);
+          anew();
+        });
+  }
+  for (size_t size : {leaf, slot, 1024 * slot})
+    exhaust(
+        "make a small file large", [&] { return error_of(ftruncate(fd, off_t(size))); },
+        [&](bool done) {
+          struct stat st;
+          SYS(fstat(fd, &st));
+          CHECK_EQ(st.st_size, done ? size : small);
+          check_file(fd, 1, 0, small);
+        },
+        anew);
+}
+
 INJECT_TEST(inject_map_holes) {
   constexpr size_t step = 16 * page;
   int fd = make_sparse("f", bytes);

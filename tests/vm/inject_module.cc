@@ -147,14 +147,14 @@ INJECT_TEST(inject_mappings_without_a_table) {
 // Where there is no large frame, small ones do.
 INJECT_TEST(inject_no_large_frames) {
   if (!harness::has_huge_leaves()) SKIP("about huge=always");
-  for (const char* site : {"huge-frame", "merge-frame"}) {
+  for (const char* site : {"huge-frame", "move-frame"}) {
     tell(std::string(site) + " all");
     int fd = make_file("f", 1, leaf);  // in pieces of less than a slot
     int g = make_sparse("g", 2 * leaf);
     SYS(fallocate(g, 0, 0, 2 * leaf));
     check_file(fd, 1, 0, leaf);
     check_file_zero(g, 0, 2 * leaf);
-    bool merging = !strcmp(site, "merge-frame");
+    bool merging = !strcmp(site, "move-frame");
     CHECK_EQ(info(g).leaves_2m, merging ? 2 : 0);
     CHECK_EQ(info(fd).leaves_2m, !merging);
     tell("any 0");
@@ -162,6 +162,31 @@ INJECT_TEST(inject_no_large_frames) {
     close(fd);
     close(g);
   }
+}
+
+// A small file whose first tables can't be had: neither of them stays, and the file is as it was.
+INJECT_TEST(inject_small_stays_small) {
+  constexpr size_t small = 70 * page;
+  int fd = make_file("f", 1, small);
+  SYS(unlink("f"));
+  for (const char* plan : {"table 1", "table 2", "table-lock 1", "table-lock 2"}) {
+    tell(plan);
+    CHECK(mmap(nullptr, small, rw, MAP_SHARED, fd, 0) == MAP_FAILED);
+    CHECK_EQ(errno, ENOMEM);
+    tell(plan);
+    SYS_ERR(ftruncate(fd, 3 * slot), ENOMEM);
+    tell(plan);
+    SYS_ERR(pwrite(fd, "x", 1, leaf), ENOMEM);
+    tell("any 0");
+    morselfs_info i = info(fd);
+    CHECK_EQ(i.bytes, small);
+    CHECK_EQ(i.leaves_4k, small / page);
+    CHECK_EQ(i.table_bytes, 0);
+    CHECK_EQ(i.mappings, 0);
+    check_file(fd, 1, 0, small);
+  }
+  char* m = map(fd, small, rw, MAP_SHARED);
+  CHECK_PAGES(m, 1, 0, small);
 }
 
 // Only of the process that was named.
@@ -192,7 +217,7 @@ INJECT_TEST(inject_every_site) {
   unsigned long all = failures(), number = 0;
   if (!all) SKIP("the other tests have not run");
   for (const auto& [name, count] : sites()) {
-    bool huge = name == "huge-frame" || name == "merge-frame";
+    bool huge = name == "huge-frame" || name == "move-frame";
     if (name.starts_with("load-") || name.starts_with("pool") || (huge && !harness::has_huge_leaves())) continue;
     number++;
     if (!count.failed) missing += " " + name;

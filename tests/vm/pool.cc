@@ -463,8 +463,13 @@ TEST(pool_refuses) {
   fresh_pool();
   SYS(mkdir("m", 0755));
   SYS_ERR(mount(device().c_str(), "m", "morselfs", 0, ""), EBUSY);
+  int fd = SYS(open((std::string(at) + "/f").c_str(), O_RDWR | O_CREAT, 0644));
+  uint32_t policy = MORSELFS_HUGE_ALWAYS;
+  SYS_ERR(ioctl(fd, MORSELFS_IOC_HUGE, &policy), EOPNOTSUPP);
+  close(fd);
   unmount_pool();
   SYS_ERR(mount(device().c_str(), at, "morselfs", 0, "size=1m"), EINVAL);
+  SYS_ERR(mount(device().c_str(), at, "morselfs", 0, "huge=always"), EINVAL);
   SYS_ERR(mount("/dev/null", at, "morselfs", 0, ""), ENOTBLK);
   SYS_ERR(mount("none", at, "morselfs", 0, "norecovery"), EINVAL);
   {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the subcommands have in common: options, output, exit status.
 //
-// A subcommand NAME is a file cmd_NAME.cc with one function, add_NAME(app, context): it adds the
-// subcommand and its options to `app`, and sets a callback that does the work. What belongs to the
-// user's question goes to standard output by context.print() or into context.document; progress,
-// remarks and errors go to standard error.
+// A subcommand NAME is a file cmd_NAME.cc (`promote` is in cmd_huge.cc) with one function,
+// add_NAME(app, context): it adds the subcommand and its options to `app`, and sets a callback that
+// does the work. What belongs to the user's question goes to standard output by context.print() or
+// into context.document; progress, remarks and errors go to standard error.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -64,8 +64,10 @@ int take_program(int argc, char** argv, Context& context);
 
 void add_doctor(CLI::App& app, Context& context);
 void add_holder(CLI::App& app, Context& context);
+void add_huge(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
 void add_ls(CLI::App& app, Context& context);
+void add_promote(CLI::App& app, Context& context);
 void add_prune(CLI::App& app, Context& context);
 void add_rm(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);

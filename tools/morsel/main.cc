@@ -64,6 +64,8 @@ int main(int argc, char** argv) {
   add_rm(app, context);
   add_prune(app, context);
   add_verify(app, context);
+  add_huge(app, context);
+  add_promote(app, context);
   add_doctor(app, context);
   add_setup(app, context);
   add_holder(app, context);

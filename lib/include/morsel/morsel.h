@@ -145,13 +145,57 @@ MORSEL_API const char* morsel_fallback(const morsel_object* object);
 struct morsel_statistics {
   size_t struct_size;
   uint64_t bytes;       /* the size */
-  uint64_t resident;    /* bytes of memory, without page tables */
+  uint64_t resident;    /* bytes of memory, without page tables, with `waste` */
   uint64_t huge;        /* of these, in 2-MiB pages or leaves; memfd: 0, the kernel doesn't tell */
   uint64_t table_bytes; /* page tables of the object (morselfs), else 0 */
   uint64_t mappings;    /* morselfs: mappings of it in all processes, else 0 */
+  /* morselfs, else 0: */
+  uint64_t promoted;       /* 2-MiB slots that were moved into one large leaf */
+  uint64_t demoted;        /* large leaves that were moved into 4-KiB ones */
+  uint64_t promote_failed; /* slots that could not be moved */
+  uint64_t waste;          /* bytes of 2-MiB frames that the object has no use for any more */
+  unsigned huge_policy;    /* enum morsel_huge */
+  unsigned reserved;
 };
 MORSEL_API int morsel_stat(const morsel_object* object, struct morsel_statistics* statistics,
                            struct morsel_error* error);
+
+/* --- large pages ------------------------------------------------------------------------------ */
+
+/* Where an object on morselfs gets 2-MiB leaves from now on; of mounts: docs/operations.md. */
+enum morsel_huge MORSEL_ENUM_BASE {
+  MORSEL_HUGE_MOUNT = 0,       /* as the mount's huge= says */
+  MORSEL_HUGE_NEVER = 1,       /* nowhere */
+  MORSEL_HUGE_WITHIN_SIZE = 2, /* for what one call fills, and later for what is full */
+  MORSEL_HUGE_ALWAYS = 3,      /* at the first touch of a slot below the end */
+};
+/* "mount", "never", "within_size", "always"; NULL for no policy. */
+MORSEL_API const char* morsel_huge_name(enum morsel_huge policy);
+/* The policy of that name; -EINVAL for no such one. */
+MORSEL_API int morsel_huge_parse(const char* name, struct morsel_error* error);
+/*
+ * Gives the object a policy of its own, sealed or not. -EPERM: the object is somebody else's;
+ * -EOPNOTSUPP: its backend has one size of pages, or leaves the choice to the kernel.
+ */
+MORSEL_API int morsel_set_huge(const morsel_object* object, enum morsel_huge policy,
+                               struct morsel_error* error);
+
+struct morsel_moved {
+  size_t struct_size;
+  uint64_t done;    /* bytes that were moved by this call */
+  uint64_t busy;    /* left alone: a device, the kernel or a reader holds pages */
+  uint64_t lacking; /* left alone: there was no memory of that size */
+};
+/*
+ * Moves the full 2-MiB slots of a part of the object (`bytes` 0: all up to its end) into 2-MiB
+ * leaves, and large leaves back into 4-KiB ones, whatever the policy says. Mappings stay as they
+ * are. That not all could be moved is no error: `moved`, which may be NULL, says what became of it.
+ * -EPERM: this handle is for reading, and the object somebody else's; -EOPNOTSUPP as above.
+ */
+MORSEL_API int morsel_promote(const morsel_object* object, uint64_t offset, uint64_t bytes,
+                              struct morsel_moved* moved, struct morsel_error* error);
+MORSEL_API int morsel_demote(const morsel_object* object, uint64_t offset, uint64_t bytes,
+                             struct morsel_moved* moved, struct morsel_error* error);
 
 /* --- mappings ------------------------------------------------------------------------------- */
 

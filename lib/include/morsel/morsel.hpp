@@ -149,6 +149,14 @@ class Object {
     detail::call(morsel_stat, get(), &statistics);
     return statistics;
   }
+  void set_huge(morsel_huge policy) const { detail::call(morsel_set_huge, get(), policy); }
+  /// `bytes` 0: up to the end. What could not be moved is no error.
+  morsel_moved promote(std::uint64_t offset = 0, std::uint64_t bytes = 0) const {
+    return move(morsel_promote, offset, bytes);
+  }
+  morsel_moved demote(std::uint64_t offset = 0, std::uint64_t bytes = 0) const {
+    return move(morsel_demote, offset, bytes);
+  }
   /// For the C interface; still owned by this.
   [[nodiscard]] morsel_object* get() const { return object_.get(); }
 
@@ -171,6 +179,13 @@ class Object {
     }
   };
   explicit Object(morsel_object* object) : object_(object) {}
+  template <typename Function>
+  morsel_moved move(Function function, std::uint64_t offset, std::uint64_t bytes) const {
+    morsel_moved moved{};
+    moved.struct_size = sizeof moved;
+    detail::call(function, get(), offset, bytes, &moved);
+    return moved;
+  }
 
   std::unique_ptr<morsel_object, Close> object_;
 };

@@ -33,12 +33,14 @@ class Ledger {
 
   // Taken before a look.
   uint32_t before(size_t unit) const { return done[unit]; }
-  // What was seen in a unit, each word by itself; `how` it was seen. nullptr: there was no page.
-  void check(size_t unit, uint32_t before, const uint64_t* seen, const char* how) const {
+  // What was seen in a unit, each word by itself, or one of so many from the first one on; `how` it
+  // was seen. nullptr: there was no page.
+  void check(size_t unit, uint32_t before, const uint64_t* seen, const char* how, size_t first = 0,
+             size_t step = 1) const {
     const uint32_t after = begun[unit];
     if (after - before >= remembered) return;  // too much has happened meanwhile
     uint32_t last = before;  // most often all words are of the same generation
-    for (size_t w = 0; w < (seen ? unit_words : 1); w++) {
+    for (size_t w = first; w < (seen ? unit_words : first + 1); w += step) {
       uint64_t word = seen ? seen[w] : 0;
       if (is_of(unit, last, w, word)) continue;
       for (last = before; last <= after && !is_of(unit, last, w, word);) last++;

@@ -165,7 +165,7 @@ struct morsel_sb {
  *	The mount counts them, too
  * @moves: odd while leaves are on their way to other frames (move.c); written under the invalidate
  *	lock, exclusively, as @retired: tables that were put out of use under a mapping, and
- *	@retired_pages: how many
+ *	@retired_pages: how many, and @reclaims: somebody is about to free them
  * @promote_link, @promote_next, @promote_at, @promote_tries, @promote_again: what the mount's worker
  *	knows (promote.c)
  * @prune_later: pages were removed under a mapping; empty tables may be left.
@@ -197,6 +197,7 @@ struct morsel_inode {
 	unsigned int moves;
 	struct list_head retired;
 	unsigned long retired_pages;
+	bool reclaims;
 	struct list_head promote_link;
 	pgoff_t promote_next;
 	unsigned long promote_at;

@@ -46,6 +46,7 @@ void morsel_object_init(struct morsel_inode *mi)
 	mi->moves = 0;
 	INIT_LIST_HEAD(&mi->retired);
 	mi->retired_pages = 0;
+	mi->reclaims = false;
 	INIT_LIST_HEAD(&mi->promote_link);
 	mi->promote_next = 0;
 	mi->promote_at = 0;

@@ -635,7 +635,7 @@ bool morsel_graft_quiesce(void)
 	bool quiet = mms;
 
 	for (i = 0; mms && i < count; i++) {
-		for (turns = 0; quiet && !mmap_write_trylock(mms[i]); turns++) {
+		for (turns = 0; quiet && !down_write_trylock(&mms[i]->mmap_lock); turns++) {
 			if (turns == QUIESCE_TURNS)
 				quiet = false;
 			else

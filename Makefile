@@ -132,7 +132,7 @@ test-debug: ## the VM tests on kernels with KASAN, kmemleak and lockdep; builds 
 	@scripts/test debug
 
 .PHONY: test-platforms
-test-platforms: ## the VM tests on 8 CPUs, two nodes, other page tables, the flavour amd64 (an hour)
+test-platforms: ## the VM tests on 8 CPUs, two nodes, other page tables, the flavour amd64, in all modes (hours)
 	@scripts/install-packages build vm
 	@scripts/test platforms
 

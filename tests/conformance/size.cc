@@ -18,12 +18,21 @@ size_t left_after_punch(size_t bytes, size_t from, size_t to) {
   if (to >= bytes) last = (bytes + page - 1) & ~(page - 1);
   size_t left = (bytes + page - 1) & ~(page - 1);
   if (last <= first) return left;
-  if (!harness::is_morselfs() || !harness::has_huge_leaves()) return left - (last - first);
+  if (!harness::is_morselfs() || !harness::fills_huge_leaves()) return left - (last - first);
   size_t small = bytes / leaf * leaf;  // from here on the frames are of 4 KiB
   for (size_t at = 0; at < small; at += leaf)
     if (first <= at && last >= at + leaf) left -= leaf;
   size_t tail = first > small ? first : small;
   return last > tail ? left - (last - tail) : left;
+}
+
+// How much the file has; where leaves are moved it may be less, since what is left of a large one
+// is put into small ones.
+void check_allocated(int fd, size_t bytes) {
+  if (harness::leaves_move())
+    CHECK(allocated(fd) <= bytes);
+  else
+    CHECK_EQ(allocated(fd), bytes);
 }
 
 // Contents 1 but for [from, to), which is zero.
@@ -61,7 +70,7 @@ TEST(size_truncate) {
                       size_t(100), size_t(1), size_t(0)}) {
     SYS(ftruncate(fd, off_t(size)));
     CHECK_EQ(status(fd).st_size, size);
-    CHECK_EQ(allocated(fd), left_after_punch(bytes, size, bytes));
+    check_allocated(fd, left_after_punch(bytes, size, bytes));
     check_hole(fd, size, size, size);
   }
   CHECK_EQ(allocated(fd), 0);
@@ -150,7 +159,7 @@ TEST(size_punch) {
     SYS(fallocate(fd, punch_flags, off_t(range.from), off_t(range.to - range.from)));
     CHECK_EQ(status(fd).st_size, bytes);
     check_hole(fd, bytes, range.from, range.to);
-    CHECK_EQ(allocated(fd), left_after_punch(bytes, range.from, range.to));
+    check_allocated(fd, left_after_punch(bytes, range.from, range.to));
     SYS(fallocate(fd, punch_flags, off_t(range.from), off_t(range.to - range.from)));
     check_hole(fd, bytes, range.from, range.to);
     close(fd);

@@ -240,6 +240,7 @@ bool leaves_move() {
 }
 
 bool has_huge_leaves() { return huge == ",huge=always"; }
+bool fills_huge_leaves() { return has_huge_leaves() || huge == ",huge=within_size"; }
 
 const char* file_system() {
   struct statfs s;

@@ -50,7 +50,8 @@ const std::string& disk();       // DISK, or empty
 const char* file_system();       // "tmpfs", "morselfs", or "" for any other
 bool is_morselfs();
 bool in_pool();             // on persistent memory: tables, names and inodes take space, too
-bool has_huge_leaves();     // mounted with huge=always
+bool has_huge_leaves();     // mounted with huge=always: a page that is touched brings its slot
+bool fills_huge_leaves();   // or with within_size: slots that are written as a whole are large
 bool leaves_move();         // the module's worker promotes and demotes all the time (`churn`)
 std::string huge_option();  // ",huge=..." as the mount has it, or ""
 uint64_t free_bytes();      // on the mount

@@ -78,7 +78,8 @@ class Rates {
     });
   }
 
-  /// Who asks how much is free waits until what was removed is: that is not part of what comes next.
+  /// Who asks how much is free waits until what was removed is: that is not part of what comes
+  /// next.
   void remove(const std::string& path) const {
     checked(::unlink(path.c_str()), path);
     struct statfs room {};
@@ -86,8 +87,8 @@ class Rates {
   }
 
   void writes() {
-    for (const auto& [name, bytes, times] : {std::tuple{"4k", small, times_},
-                                             std::tuple{"1m", large, few_}}) {
+    for (const auto& [name, bytes, times] :
+         {std::tuple{"4k", small, times_}, std::tuple{"1m", large, few_}}) {
       const std::string path = folder_ + "/written";
       {
         const File file(path, O_RDWR | O_CREAT | O_EXCL);

@@ -20,7 +20,8 @@ struct RatesOptions {
 ///   append-4k, append-1m               to a new file
 ///   fsync                              after a write of 4 KiB, which is not counted
 ///   create+fsync, append-4k+fsync, rename+fsync, unlink+fsync
-///                                      until it is durable everywhere (of names: the directory's fsync)
+///                                      until it is durable everywhere (of names: the directory's
+///                                      fsync)
 /// Throws.
 nlohmann::ordered_json measure_rates(const RatesOptions& options);
 

@@ -38,8 +38,8 @@ constexpr __u32 no_log_flush = 2;
 class Restart {
  public:
   explicit Restart(const RestartOptions& options) : options_(options) {
-    void* at = ::mmap(nullptr, sizeof(Times), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                      -1, 0);
+    void* at =
+        ::mmap(nullptr, sizeof(Times), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
     times_ = static_cast<Times*>(at);
   }

@@ -75,8 +75,8 @@ auto change(morsel_tree* tree, Change&& change_it) {
   return change_it(tree_of(tree));
 }
 
-/// Who is at work on a tree in a pool: others may see what he installs or links before it is durable.
-/// He counts himself before the first of it can be seen, and out when all of it is durable.
+/// Who is at work on a tree in a pool: others may see what he installs or links before it is
+/// durable. He counts himself before the first of it can be seen, and out when all of it is durable.
 class Installer {
  public:
   explicit Installer(morsel_tree* tree) : tree_(tree->in_pool ? tree : nullptr) {

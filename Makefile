@@ -72,7 +72,7 @@ vm: ## a shell in a VM with morselfs mounted on /mnt/m (KERNEL=6.1 or 6.12)
 	@vm/shell $(KERNEL)
 
 .PHONY: install
-install: ## the command morsel and libmorsel, for this machine as it is (PREFIX=/usr/local)
+install: ## the command morsel, libmorsel, the programs for pools, for this machine as it is (PREFIX=/usr/local)
 	@scripts/install-packages build
 	@scripts/install $(PREFIX)
 

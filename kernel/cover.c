@@ -28,6 +28,7 @@
 #include "mm_compat.h"
 #include "morselfs.h"
 #include "pgtable.h"
+#include "pool.h"
 #include "trace.h"
 
 /* A run ends where the table ends that its slots lie in. */
@@ -682,6 +683,10 @@ static vm_fault_t put_in(struct vm_fault *vmf, struct graft_table *table, struct
 			return result;
 		spin_lock(&table->lock);
 	}
+	if (morsel_pool_is_shut_down(cover->inode)) { /* see morsel_pool_unmap() */
+		spin_unlock(&table->lock);
+		return VM_FAULT_SIGBUS;
+	}
 	cover->looks = LOOKS_FOR_WANTED;
 	for (i = 0; i < cover->count; i++)
 		if (is_wanted(cover, &cover->segments[i]))
@@ -692,6 +697,9 @@ static vm_fault_t put_in(struct vm_fault *vmf, struct graft_table *table, struct
 	/* Not reached: the leaf went away meanwhile; the access faults again and finds out. */
 	result = reached(table, cover) || !cover->blocked ? VM_FAULT_NOPAGE : VM_FAULT_SIGBUS;
 	spin_unlock(&table->lock);
+	if (result == VM_FAULT_SIGBUS)
+		pr_warn_ratelimited("morselfs: %s[%d]: page table at %lx is in use by something else, cannot map\n",
+				    current->comm, current->pid, vmf->address);
 	return result;
 }
 
@@ -725,8 +733,5 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 	if (result != VM_FAULT_RETRY)
 		trace_morselfs_cover(vma, cover.address, cover.count, result);
 	clean_up(&cover);
-	if (result == VM_FAULT_SIGBUS)
-		pr_warn_ratelimited("morselfs: %s[%d]: page table at %lx is in use by something else, cannot map\n",
-				    current->comm, current->pid, vmf->address);
 	return result;
 }

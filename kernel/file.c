@@ -173,23 +173,56 @@ static ssize_t write_page(struct inode *inode, loff_t pos, struct iov_iter *from
 	return copied ? copied : -EFAULT;
 }
 
+/*
+ * On a pool: as many pages at once as lie in a row, and new ones without zeroing them first. Bytes
+ * copied, or an error; 0: write_page() must do it.
+ */
+static ssize_t write_fast(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size)
+{
+	size_t offset = offset_in_page(pos), length = iov_iter_count(from), copied;
+	pgoff_t index = pos >> PAGE_SHIFT;
+	unsigned int count = 0;
+	struct page *first;
+
+	if (pos < i_size_read(inode))
+		count = morsel_object_run(inode, index, pages_up(offset + length), &first);
+	if (count) {
+		length = min(length, count * PAGE_SIZE - offset);
+		copied = morsel_object_copy_in(inode, first, offset, length, from);
+		return copied ? copied : -EFAULT;
+	}
+	if (offset || length < PAGE_SIZE)
+		return 0;
+	return morsel_object_write_new(inode, index, from, size) ? PAGE_SIZE : 0;
+}
+
+static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from, loff_t size,
+			  enum morsel_touch touch)
+{
+	ssize_t done = morsel_pool_of(inode) ? write_fast(inode, pos, from, size) : 0;
+
+	return done ? done : write_page(inode, pos, from, size, touch);
+}
+
 /* Under i_rwsem, checks done. Bytes written, or an error if there are none. */
 static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *from)
 {
 	loff_t start = pos, unsettled = pos, end = pos + iov_iter_count(from);
 	loff_t size = max(i_size_read(inode), end);
-	ssize_t ret;
+	ssize_t ret = 0;
 
-	ret = morsel_object_reserve(inode, pages_up(size));
-	if (ret)
-		return ret;
+	if (size > i_size_read(inode)) {
+		ret = morsel_object_reserve(inode, pages_up(size));
+		if (ret)
+			return ret;
+	}
 	zero_behind_eof(inode, pos);
 	while (iov_iter_count(from)) {
 		enum morsel_touch touch = slot_is_within(pos, start, end) ? MORSEL_TOUCH_WHOLE :
 									    MORSEL_TOUCH_PART;
 
 		ret = fatal_signal_pending(current) ? -EINTR :
-						      write_page(inode, pos, from, size, touch);
+						      write_some(inode, pos, from, size, touch);
 		if (ret < 0)
 			break;
 		pos += ret;
@@ -234,6 +267,10 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ret = write_pages(inode, iocb->ki_pos, from);
 	if (ret > 0)
 		iocb->ki_pos += ret;
+	/* A fault may just be putting in a page, or a table, that this has gone through. */
+	if (ret > 0 && iocb_is_dsync(iocb) && morsel_pool_of(inode))
+		morsel_pool_persist(inode, (iocb->ki_pos - ret) >> PAGE_SHIFT,
+				    pages_up(iocb->ki_pos));
 	morsel_save(inode);
 out:
 	inode_unlock(inode);

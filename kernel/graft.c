@@ -36,6 +36,8 @@
 /* Runs that are counted in one go, under the lock, and entries that are taken out. */
 #define RUNS_AT_ONCE 64
 #define ENTRIES_AT_ONCE (64 * PTRS_PER_PMD)
+/* Milliseconds that one mmap lock is waited for, when all are wanted, one after the other. */
+#define QUIESCE_TURNS 100
 
 /* For the info ioctl, which asks about current->mm, and for the end. */
 static LIST_HEAD(all_tables);
@@ -596,6 +598,58 @@ u64 morsel_graft_self_bytes(struct inode *inode)
 	} while (more);
 	morsel_graft_unref(table);
 	return bytes;
+}
+
+/* All mms that have had grafts, with a use of each; NULL without memory. */
+static struct mm_struct **get_mms(unsigned int *count)
+{
+	struct mm_struct **mms = NULL;
+	struct graft_table *table;
+	unsigned int room, all;
+
+	for (room = 16;; room = all + 16) {
+		mms = kvmalloc_array(room, sizeof(*mms), GFP_KERNEL);
+		if (!mms)
+			return NULL;
+		all = 0;
+		*count = 0;
+		spin_lock(&all_tables_lock);
+		list_for_each_entry(table, &all_tables, list) {
+			/* Without users it is on its way out, and its grafts with it. */
+			if (all++ < room && mmget_not_zero(table->notifier.mm))
+				mms[(*count)++] = table->notifier.mm;
+		}
+		spin_unlock(&all_tables_lock);
+		if (all <= room)
+			return mms;
+		while (*count)
+			mmput(mms[--*count]);
+		kvfree(mms);
+	}
+}
+
+bool morsel_graft_quiesce(void)
+{
+	unsigned int count, i, turns;
+	struct mm_struct **mms = get_mms(&count);
+	bool quiet = mms;
+
+	for (i = 0; mms && i < count; i++) {
+		for (turns = 0; quiet && !down_write_trylock(&mms[i]->mmap_lock); turns++) {
+			if (turns == QUIESCE_TURNS)
+				quiet = false;
+			else
+				msleep(1);
+		}
+		if (quiet) {
+			morsel_keep_faults_out(mms[i]);
+			mmap_write_unlock(mms[i]);
+		}
+		mmput(mms[i]);
+		cond_resched();
+	}
+	kvfree(mms);
+	return quiet;
 }
 
 #if !MORSEL_SPLIT_PTLOCKS

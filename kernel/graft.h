@@ -32,4 +32,11 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *table);
  */
 void morsel_graft_take_out(struct mmu_notifier *table, unsigned long start, unsigned long end);
 
+/*
+ * Waits until everybody who was in the page tables of a process with grafts has left them: then nobody
+ * has a pointer into a table that is grafted no more. To be called with no lock that a fault
+ * wants. False if a process's mmap lock was not to be had for long.
+ */
+bool morsel_graft_quiesce(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/version.h>
 
+#include "../uapi/morselfs.h"
 #include "tree_api.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
@@ -27,6 +28,17 @@ static inline void morsel_vm_flags_clear(struct vm_area_struct *vma, unsigned lo
 static inline void morsel_vma_start_write(struct vm_area_struct *vma)
 {
 	vma_start_write(vma);
+}
+
+/* The same for all mappings of ours, with the mmap lock held for writing. */
+static inline void morsel_keep_faults_out(struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	for_each_vma(vmi, vma)
+		if (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == MORSELFS_SUPER_MAGIC)
+			vma_start_write(vma);
 }
 
 static inline void morsel_release_fault_lock(struct vm_fault *vmf)
@@ -56,6 +68,11 @@ static inline unsigned long morsel_find_area(struct file *file, unsigned long ad
 
 #include <linux/ioasid.h>
 #include <linux/sched/mm.h>
+
+/* There are no faults without the mmap lock. */
+static inline void morsel_keep_faults_out(struct mm_struct *mm)
+{
+}
 
 static inline void morsel_vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 {

@@ -165,7 +165,7 @@ struct morsel_sb {
  *	The mount counts them, too
  * @moves: odd while leaves are on their way to other frames (move.c); written under the invalidate
  *	lock, exclusively, as @retired: tables that were put out of use under a mapping, and
- *	@retired_pages: how many
+ *	@retired_pages: how many, and @reclaims: somebody is about to free them
  * @promote_link, @promote_next, @promote_at, @promote_tries, @promote_again: what the mount's worker
  *	knows (promote.c)
  * @prune_later: pages were removed under a mapping; empty tables may be left.
@@ -197,6 +197,7 @@ struct morsel_inode {
 	unsigned int moves;
 	struct list_head retired;
 	unsigned long retired_pages;
+	bool reclaims;
 	struct list_head promote_link;
 	pgoff_t promote_next;
 	unsigned long promote_at;
@@ -310,7 +311,22 @@ struct page *morsel_object_get_nowait(struct inode *inode, pgoff_t index);
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size,
 				enum morsel_touch touch);
 
-/* The same for a fault: on a pool, waits while it is frozen. */
+/*
+ * On a pool, the pages from `index` on that are there, can be read, and lie in a row: how many, at
+ * most `most` and MORSEL_RUN_PAGES. `first` is the first one; there are no references: i_rwsem, which
+ * the caller holds, keeps them.
+ */
+#define MORSEL_RUN_PAGES 32U
+unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int most,
+			       struct page **first);
+
+/*
+ * On a pool, for a hole: fills it with a page of data, which need not be zeroed before. False if that
+ * did not come about, whatever the reason; then `from` is where it was.
+ */
+bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from, loff_t size);
+
+/* morsel_object_fill() for a fault: on a pool, waits while it is frozen. */
 struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum morsel_touch touch);
 
 /*

@@ -15,7 +15,8 @@
  *
  * A large leaf takes a table's place. The kernel's walkers keep pointers into tables while they
  * sleep, and do not expect that: so the pmd tables are exchanged for copies (core's promote()), and
- * the old tables, in which nothing turns into anything, are retired until nobody maps the object.
+ * the old tables, in which nothing turns into anything, are retired until nobody maps the object, or
+ * until every process with grafts was without walkers once.
  * What is grafted by then is the old pmd tables, so there is a second shoot-down after the exchange.
  * (Where nobody maps the object, the leaf is put in in place.)
  */
@@ -27,6 +28,7 @@
 #include <linux/slab.h>
 
 #include "frame.h"
+#include "graft.h"
 #include "inject.h"
 #include "move.h"
 #include "pool.h"
@@ -34,11 +36,13 @@
 
 /*
  * Retired tables that an object may have: all its slots can be moved twice while it is mapped, and then
- * it has to wait for the last munmap.
+ * they are reclaimed first.
  */
-static bool has_too_many_retired(const struct morsel_inode *mi)
+bool morsel_retired_are_many(const struct inode *inode)
 {
-	return mi->retired_pages > 64 + atomic_long_read(&mi->frames) / 64;
+	const struct morsel_inode *mi = MORSEL_I(inode);
+
+	return READ_ONCE(mi->retired_pages) > 64 + atomic_long_read(&mi->frames) / 64;
 }
 
 /* Leaves of a split large frame that are worth keeping it for. */
@@ -67,12 +71,14 @@ struct move {
 
 /**
  * struct retired - tables that one move has put out of use
+ * @condemned: to be freed at the end of the reclaim that runs
  * @base: first page of the 1-GiB slot
  * @pmd: the pmd tables; they may have large leaves of other slots in them
  * @pte: the others, which are empty
  */
 struct retired {
 	struct list_head list;
+	bool condemned;
 	pgoff_t base;
 	unsigned int pmd_count, pte_count;
 	void *pmd[2];
@@ -103,13 +109,17 @@ void morsel_retired_forget(struct inode *inode, pgoff_t first, pgoff_t last)
 	}
 }
 
-void morsel_retired_free(struct inode *inode)
+static void free_retired(struct inode *inode, bool all)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
 	struct retired *retired, *next;
 	unsigned int i;
 
 	list_for_each_entry_safe(retired, next, &mi->retired, list) {
+		if (!all && !retired->condemned)
+			continue;
+		WRITE_ONCE(mi->retired_pages,
+			   mi->retired_pages - retired->pmd_count - retired->pte_count);
 		for (i = 0; i < retired->pmd_count; i++)
 			morsel_host_free_table(&mi->tree, retired->pmd[i], MORSEL_PMD);
 		for (i = 0; i < retired->pte_count; i++)
@@ -117,7 +127,39 @@ void morsel_retired_free(struct inode *inode)
 		list_del(&retired->list);
 		kfree(retired);
 	}
-	WRITE_ONCE(mi->retired_pages, 0);
+}
+
+void morsel_retired_free(struct inode *inode)
+{
+	free_retired(inode, true);
+}
+
+bool morsel_retired_reclaim(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct retired *retired;
+	bool quiet;
+
+	filemap_invalidate_lock(mapping);
+	if (mi->reclaims) {
+		filemap_invalidate_unlock(mapping);
+		return false;
+	}
+	mi->reclaims = true;
+	list_for_each_entry(retired, &mi->retired, list)
+		retired->condemned = true;
+	filemap_invalidate_unlock(mapping);
+	quiet = morsel_graft_quiesce();
+	/* Who walks by the file. */
+	i_mmap_lock_write(mapping);
+	i_mmap_unlock_write(mapping);
+	filemap_invalidate_lock(mapping);
+	mi->reclaims = false;
+	if (quiet)
+		free_retired(inode, false);
+	filemap_invalidate_unlock(mapping);
+	return quiet;
 }
 
 static pgoff_t start_of(const struct move *move, unsigned int slot)
@@ -374,7 +416,8 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 		end_move(move);
 		return;
 	}
-	mi->retired_pages += move->retired->pmd_count + move->retired->pte_count;
+	WRITE_ONCE(mi->retired_pages, mi->retired_pages + move->retired->pmd_count +
+					      move->retired->pte_count);
 	move->retired->base = round_down(move->first, PTRS_PER_PMD * MORSEL_HUGE_PAGES);
 	list_add(&move->retired->list, &mi->retired);
 	move->retired = NULL;
@@ -498,8 +541,7 @@ void morsel_move_up(struct inode *inode, pgoff_t first, unsigned int count, gfp_
 {
 	struct move *move;
 
-	/* Nobody waits for that: it is over when the object is mapped no more. */
-	move = has_too_many_retired(MORSEL_I(inode)) ? NULL : new_move(inode, first, count);
+	move = morsel_retired_are_many(inode) ? NULL : new_move(inode, first, count);
 	if (!move) {
 		moved->lacking += count;
 		return;

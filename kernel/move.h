@@ -45,4 +45,11 @@ void morsel_move_apart(struct inode *inode, pgoff_t first, struct morsel_moved *
 void morsel_retired_forget(struct inode *inode, pgoff_t first, pgoff_t last);
 void morsel_retired_free(struct inode *inode);
 
+/*
+ * Without any lock: are there so many that they should go now, and an attempt at it, which waits for
+ * the mmap locks of all processes with grafts, each for a while. False: not now.
+ */
+bool morsel_retired_are_many(const struct inode *inode);
+bool morsel_retired_reclaim(struct inode *inode);
+
 #endif

@@ -46,6 +46,7 @@ void morsel_object_init(struct morsel_inode *mi)
 	mi->moves = 0;
 	INIT_LIST_HEAD(&mi->retired);
 	mi->retired_pages = 0;
+	mi->reclaims = false;
 	INIT_LIST_HEAD(&mi->promote_link);
 	mi->promote_next = 0;
 	mi->promote_at = 0;
@@ -179,6 +180,26 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
  */
 #define GFP_OPTIONAL ((GFP_FRAME & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN | __GFP_NOMEMALLOC)
 
+unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int most,
+			       struct page **first)
+{
+	struct morsel_pool *pool = morsel_pool_of(inode);
+	unsigned long ptes[MORSEL_RUN_PAGES], pfn;
+	unsigned int count;
+
+	most = min(most, MORSEL_RUN_PAGES);
+	rcu_read_lock();
+	morsel_tree_run(&MORSEL_I(inode)->tree, MORSEL_RO, index, most, ptes);
+	rcu_read_unlock();
+	pfn = pte_pfn(__pte(ptes[0]));
+	*first = pfn_to_page(pfn);
+	for (count = 0; count < most; count++)
+		if (!ptes[count] || pte_pfn(__pte(ptes[count])) != pfn + count ||
+		    PageHWPoison(*first + count))
+			break;
+	return count && morsel_pool_are_readable(pool, pfn - pool->first_pfn, count) ? count : 0;
+}
+
 static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order, gfp_t gfp)
 {
 	struct morsel_pool *pool = morsel_pool_of(inode);
@@ -285,6 +306,32 @@ static struct page *fill_with(struct inode *inode, pgoff_t index, loff_t size, u
 	free_frame(inode, page_folio(frame), 1);
 	uncharge(inode, 1L << order);
 	return ERR_PTR(err);
+}
+
+bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from, loff_t size)
+{
+	struct morsel_pool *pool = morsel_pool_of(inode);
+	unsigned long number;
+	struct page *frame;
+	size_t copied;
+
+	if (!charge(inode, 1))
+		return false;
+	number = morsel_pool_get_frame(pool);
+	if (!number)
+		goto uncharge;
+	frame = morsel_pool_page(pool, number);
+	copied = morsel_object_copy_in(inode, frame, 0, PAGE_SIZE, from);
+	if (copied == PAGE_SIZE && !install(inode, index, frame, 0, size)) {
+		trace_morselfs_fill(inode, index, 0);
+		return true;
+	}
+	iov_iter_revert(from, copied);
+	morsel_frame_leave(frame);
+	morsel_pool_put_frame(pool, number);
+uncharge:
+	uncharge(inode, 1);
+	return false;
 }
 
 struct page *morsel_object_fill(struct inode *inode, pgoff_t index, loff_t size,

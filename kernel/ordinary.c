@@ -127,6 +127,11 @@ vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)
 			return VM_FAULT_HWPOISON;
 		}
 		folio_lock(page_folio(page));
+		if (morsel_pool_is_shut_down(inode)) { /* see morsel_pool_unmap() */
+			folio_unlock(page_folio(page));
+			put_page(page);
+			return VM_FAULT_SIGBUS;
+		}
 		if (is_at(inode, vmf->pgoff, page, &order))
 			break;
 		folio_unlock(page_folio(page));

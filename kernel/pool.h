@@ -201,6 +201,8 @@ int morsel_pool_refusal(struct inode *inode);
 /* While nothing could be written, zeros were mapped where it has holes. */
 void morsel_pool_zeros_mapped(struct inode *inode);
 bool morsel_pool_has_zeros_mapped(struct inode *inode);
+/* Of a pool that is shut down: nobody stores through a mapping any more, and faults fail. */
+void morsel_pool_unmap(struct inode *inode);
 /* What mappings may have stored so far. */
 void morsel_pool_flush_stores(struct inode *inode);
 /* What leads to these pages is durable afterwards; takes the invalidate lock, shared. */

@@ -145,6 +145,7 @@ void morsel_media_flush(const void *address, unsigned long bytes);
 
 /* pool_device.c: false where reading it would be a machine check, as far as the device knows. */
 bool morsel_pool_is_readable(struct morsel_pool *pool, unsigned long frame);
+bool morsel_pool_are_readable(struct morsel_pool *pool, unsigned long frame, unsigned int count);
 
 /* pool_frames.c */
 void *morsel_pool_allocate_table(struct morsel_tree *tree, enum morsel_level level);

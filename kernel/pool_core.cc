@@ -93,6 +93,7 @@ const char* text_of(Finding::Kind kind) {
     case Finding::Kind::flags_set: return "changed flags of an entry";
     case Finding::Kind::bad_root: return "a bad root";
     case Finding::Kind::bad_entry: return "a bad page-table entry";
+    case Finding::Kind::bad_leaf: return "a bad leaf, with a sound one in the other twin";
     case Finding::Kind::frame_twice: return "a frame that something else has already";
     case Finding::Kind::twins_differ: return "a page that is two frames";
     case Finding::Kind::bad_inode: return "a name of something that is no inode";

@@ -102,15 +102,20 @@ static const struct dax_holder_operations holder_operations = {
 	.notify_failure = notify_failure,
 };
 
-bool morsel_pool_is_readable(struct morsel_pool *pool, unsigned long frame)
+bool morsel_pool_are_readable(struct morsel_pool *pool, unsigned long frame, unsigned int count)
 {
 	struct badblocks *bad = pool->bdev->bd_disk->bb;
 	sector_t first = (pool->start >> SECTOR_SHIFT) + frame * PAGE_SECTORS, first_bad;
-	int count;
+	int found;
 
 	if (!bad || likely(!bad->count))
 		return true;
-	return !badblocks_check(bad, first, PAGE_SECTORS, &first_bad, &count);
+	return !badblocks_check(bad, first, count * PAGE_SECTORS, &first_bad, &found);
+}
+
+bool morsel_pool_is_readable(struct morsel_pool *pool, unsigned long frame)
+{
+	return morsel_pool_are_readable(pool, frame, 1);
 }
 
 /* Sets memory, first_pfn and (what there is room for) frames; or says what is wrong. */

@@ -22,16 +22,18 @@
 static void for_each_page(struct inode *inode, pgoff_t first, pgoff_t last,
 			  void (*each)(struct inode *inode, struct page *page, pgoff_t index))
 {
-	struct morsel_leaf leaf;
-	bool found;
+	unsigned long ptes[MORSEL_RUN_PAGES];
+	unsigned int count, i;
 
 	while ((first = morsel_object_next(inode, first, last, true)) < last) {
+		count = min_t(pgoff_t, last - first, MORSEL_RUN_PAGES);
 		rcu_read_lock();
-		found = morsel_tree_lookup(&MORSEL_I(inode)->tree, MORSEL_RO, first, &leaf);
+		morsel_tree_run(&MORSEL_I(inode)->tree, MORSEL_RO, first, count, ptes);
 		rcu_read_unlock();
-		if (found)
-			each(inode, pfn_to_page(leaf.pfn), first);
-		first++;
+		for (i = 0; i < count; i++)
+			if (ptes[i])
+				each(inode, pte_page(__pte(ptes[i])), first + i);
+		first += count;
 		cond_resched();
 	}
 }
@@ -111,6 +113,27 @@ void morsel_pool_flush_stores(struct inode *inode)
 	for_each_page(inode, 0, DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE), flush_page);
 	if (mapped)
 		morsel_pool_mark_dirty(inode);
+}
+
+static void unmap_page(struct inode *inode, struct page *page, pgoff_t index)
+{
+	lock_page(page);
+	if (page_mapped(page))
+		unmap_mapping_pages(inode->i_mapping, index, 1, false);
+	unlock_page(page);
+}
+
+/*
+ * A fault that is under way may have missed the shutdown. One that grafts holds the lock that
+ * un-grafting takes, and asks again there (cover.c). One that maps a page has it locked, and asks
+ * under that lock (ordinary.c); so it is over when its page has been locked here. Private copies
+ * stay.
+ */
+void morsel_pool_unmap(struct inode *inode)
+{
+	unmap_mapping_range(inode->i_mapping, 0, 0, 0);
+	if (!MORSEL_I(inode)->medium->damaged)
+		for_each_page(inode, 0, end_of(inode), unmap_page);
 }
 
 int morsel_pool_mmap(struct file *file, struct vm_area_struct *vma)

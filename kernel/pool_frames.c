@@ -104,9 +104,12 @@ static void reset(struct page *page)
 	page->mapping = NULL;
 	page->index = 0;
 	set_page_private(page, 0);
-	folio_clear_dirty(page_folio(page));
-	folio_clear_referenced(page_folio(page));
-	folio_clear_active(page_folio(page));
+	/* Mostly there is nothing to clear; a mount does this to every frame in use. */
+	if (page->flags & (BIT(PG_dirty) | BIT(PG_referenced) | BIT(PG_active))) {
+		folio_clear_dirty(page_folio(page));
+		folio_clear_referenced(page_folio(page));
+		folio_clear_active(page_folio(page));
+	}
 }
 
 void morsel_pool_claimed(struct morsel_pool *pool, unsigned long frame)

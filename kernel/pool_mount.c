@@ -387,8 +387,27 @@ void morsel_pool_statfs(struct morsel_pool *pool, struct kstatfs *buf)
 	buf->f_fsid = uuid_to_fsid(pool->opening.uuid);
 }
 
+static void unmap_files(struct super_block *sb)
+{
+	struct inode *inode, *done = NULL;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		if (!mapping_mapped(inode->i_mapping) || !igrab(inode))
+			continue;
+		spin_unlock(&sb->s_inode_list_lock);
+		iput(done); /* not under the lock */
+		done = inode; /* holds our place in the list */
+		morsel_pool_unmap(inode);
+		spin_lock(&sb->s_inode_list_lock);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(done);
+}
+
 void morsel_pool_shut_down(struct morsel_pool *pool, const char *why)
 {
 	if (!xchg(&pool->shut_down, true))
 		pr_err("morselfs: %pg: shut down: %s\n", pool->bdev, why);
+	unmap_files(pool->sb);
 }

@@ -203,7 +203,8 @@ static bool work_on(struct inode *inode, long *budget, struct morsel_moved *move
 		if (morsel_churn || (may_go_up(inode) && is_full(inode, first)) ||
 		    wastes(inode, first)) {
 			/* A long write(2) is not waited for. */
-			if (!inode_trylock(inode)) {
+			if ((morsel_retired_are_many(inode) && !morsel_retired_reclaim(inode)) ||
+			    !inode_trylock(inode)) {
 				moved->busy++;
 				break;
 			}
@@ -305,6 +306,8 @@ static int move_range(struct inode *inode, pgoff_t first, pgoff_t last, bool dem
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (!demote && morsel_retired_are_many(inode))
+			morsel_retired_reclaim(inode);
 		inode_lock(inode);
 		count = demote ? 1 : count_full(inode, first, last);
 		if (demote)

@@ -75,6 +75,29 @@ auto change(morsel_tree* tree, Change&& change_it) {
   return change_it(tree_of(tree));
 }
 
+/// Who is at work on a tree in a pool: others may see what he installs or links before it is
+/// durable. He counts himself before the first of it can be seen, and out when all of it is durable.
+class Installer {
+ public:
+  explicit Installer(morsel_tree* tree) : tree_(tree->in_pool ? tree : nullptr) {
+    if (tree_ != nullptr) __atomic_add_fetch(&tree_->installers, 1, __ATOMIC_SEQ_CST);
+  }
+  Installer(const Installer&) = delete;
+  Installer& operator=(const Installer&) = delete;
+  ~Installer() {
+    if (tree_ == nullptr) return;
+    asm volatile("sfence" ::: "memory");  // who gives up may have linked a table
+    __atomic_sub_fetch(&tree_->installers, 1, __ATOMIC_SEQ_CST);
+  }
+
+  static bool is_at_work(const morsel_tree* tree) {
+    return __atomic_load_n(&tree->installers, __ATOMIC_SEQ_CST) != 0;
+  }
+
+ private:
+  morsel_tree* tree_;
+};
+
 constexpr unsigned order_of(Level level) { return level == Level::pmd ? huge_order : 0; }
 
 int errno_of(Status status, bool in_pool = false) {
@@ -154,6 +177,7 @@ void morsel_tree_prune(morsel_tree* tree, unsigned long first, unsigned long las
 bool morsel_tree_full(morsel_tree* tree, unsigned long index) { return tree_of(tree).full(index); }
 
 int morsel_tree_grow(morsel_tree* tree, unsigned long index, morsel_level level) {
+  const Installer installer(tree);
   return errno_of(change(tree, [=](auto it) { return it.grow(index, Level(level)); }),
                   tree->in_pool);
 }
@@ -161,6 +185,7 @@ int morsel_tree_grow(morsel_tree* tree, unsigned long index, morsel_level level)
 int morsel_tree_install(morsel_tree* tree, unsigned long index, unsigned int order,
                         unsigned long pfn) {
   const Level level = order == 0 ? Level::pte : Level::pmd;
+  const Installer installer(tree);
   return errno_of(change(tree, [=](auto it) { return it.install(index, level, pfn); }),
                   tree->in_pool);
 }
@@ -192,7 +217,10 @@ void morsel_tree_remove(morsel_tree* tree, unsigned long first, unsigned long la
   change(tree, [=](auto it) { it.remove({first, last}, prune, sink_to(sink, context)); });
 }
 
+/// The walk looks at every page of the range, and is for what somebody is about to make durable
+/// himself; where nobody is, all that can be seen is.
 void morsel_tree_persist(morsel_tree* tree, unsigned long first, unsigned long last) {
+  if (!Installer::is_at_work(tree)) return;
   change(tree, [=](auto it) { it.persist({first, last}); });
 }
 

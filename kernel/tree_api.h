@@ -32,6 +32,7 @@ struct morsel_tree {
 	unsigned long *root;
 	unsigned long own[2];
 	bool in_pool;
+	unsigned int installers; /* of a pool: see tree.cc */
 };
 
 /* A leaf as seen from one page: the frame of that page, the order of the leaf. */

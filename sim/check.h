@@ -35,6 +35,8 @@ inline const char* to_text(Finding::Kind kind) {
       return "a bad root word";
     case Kind::bad_entry:
       return "a bad entry";
+    case Kind::bad_leaf:
+      return "a bad leaf beside a sound one";
     case Kind::frame_twice:
       return "a frame that is used twice";
     case Kind::twins_differ:

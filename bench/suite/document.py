@@ -14,6 +14,7 @@ from native import figures as native_figures
 from native import tables as native_tables
 from pipeline import report as pipeline
 from pipeline.rows import BASELINE, WORKS
+from pool import report as pool
 from processes import report as processes
 from results import Results
 from sizes import human_bytes, human_us
@@ -217,6 +218,18 @@ def instructions_part(found: Found) -> list:
             verdicts(instructions.checks(rows))]
 
 
+def pool_part(found: Found) -> list:
+    rows = found.get("pool")
+    if not rows:
+        return []
+    return [Heading(2, "Pools, in a virtual machine with NVDIMMs"),
+            Paragraph("`bench/pool/run`: a pool beside ext4 with `dax=always`, and tmpfs, on an emulated NVDIMM; "
+                      "what is measured: bench/README.md. Least and most: of the samples; of mappings those of "
+                      "the largest object, as are faults, VmPTE and unmap."),
+            *(Table(table) for table in pool.all_tables(rows)),
+            Heading(3, "What must hold"), verdicts(pool.checks(rows)), found.where("pool", True)]
+
+
 def huge_part(found: Found) -> list:
     rows = found.get("huge")
     if not rows:
@@ -237,4 +250,4 @@ def blocks_of(folder: Path) -> list:
                       "leave in build/bench. A ratio is over the system that stands beside it."),
             *pipeline_part(found), *native_part(found), *processes_part(found),
             *mapping_part(found), *pipeline_vm_part(found), *instructions_part(found),
-            *huge_part(found)]
+             *pool_part(found), *huge_part(found)]

@@ -129,31 +129,40 @@ class TreeCheck {
     return true;
   }
 
+  static u64 flags_of(Level level, unsigned twin) {
+    return level == Level::pte ? format_.leaf[twin] : format_.table;
+  }
+
+  /// An entry as it should be written.
+  u64 entry_to(Frame frame, Level level, unsigned twin) const {
+    return (address_for(frame) | flags_of(level, twin)) &
+           ~(form_.wants_relative ? format_.present : 0);
+  }
+
   Entry decode(u64 entry, Level level, unsigned twin) {
     if (entry == 0) return {Kind::none, 0, 0};
     const bool relative = (entry & format_.present) == 0;
     const u64 flags = (entry | format_.present) & ~format_.pfn_mask;
-    const u64 expected = level == Level::pte ? format_.leaf[twin] : format_.table;
     // What hardware and kernel change in entries: never the dirty bit of a read-only leaf, which
     // would make a shadow stack of it.
     u64 loose = format_.accessed;
     if (level != Level::pte || twin == unsigned(Twin::rw)) loose |= format_.dirty;
     if (level == Level::pte && twin == unsigned(Twin::rw)) loose |= media_soft_dirty;
     Frame frame = 0;
-    if (((flags ^ expected) & ~loose) != 0 || (relative && !form_.accepts_relative) ||
+    if (((flags ^ flags_of(level, twin)) & ~loose) != 0 || (relative && !form_.accepts_relative) ||
         !address_to_frame(entry & format_.pfn_mask, relative, frame) ||
         (level != Level::pte && !is_readable(walker_, frame)))
       return {Kind::bad, 0, 0};
-    const u64 canonical =
-        (address_for(frame) | expected) & ~(form_.wants_relative ? format_.present : 0);
-    return {Kind::sound, frame, canonical};
+    return {Kind::sound, frame, entry_to(frame, level, twin)};
   }
 
-  /// Reads an entry (none where there is no table), reports and clears a bad one, rewrites a sound
-  /// one that is not as it should be.
-  Entry read(u64* table, u64 slot, Level level, unsigned twin) {
-    if (table == nullptr) return {Kind::none, 0, 0};
-    Entry entry = decode(table[slot], level, twin);
+  /// None where there is no table.
+  Entry peek(const u64* table, u64 slot, Level level, unsigned twin) {
+    return table == nullptr ? Entry{Kind::none, 0, 0} : decode(table[slot], level, twin);
+  }
+
+  /// Reports and clears a bad entry, rewrites a sound one that is not as it should be.
+  void settle(u64* table, u64 slot, Entry& entry) {
     if (entry.kind == Kind::bad) {
       found(Finding::Kind::bad_entry, &table[slot]);
       entry.kind = clear_damage(&table[slot]);
@@ -162,7 +171,23 @@ class TreeCheck {
         found(Finding::Kind::flags_set, &table[slot]);
       if (mending_ != Mending::none) set(&table[slot], entry.canonical);
     }
+  }
+
+  Entry read(u64* table, u64 slot, Level level, unsigned twin) {
+    Entry entry = peek(table, slot, level, twin);
+    settle(table, slot, entry);
     return entry;
+  }
+
+  /// A bad leaf whose counterpart is sound: a repair takes the frame from there. Whose frame that
+  /// is shows when it is claimed, as of all others. False if the leaf stays as it is.
+  bool restore(u64* table, u64 slot, Entry& leaf, unsigned twin, const Entry& counterpart) {
+    if (leaf.kind != Kind::bad || counterpart.kind != Kind::sound) return true;
+    found(Finding::Kind::bad_leaf, &table[slot]);
+    if (mending_ != Mending::damage) return false;
+    leaf = {Kind::sound, counterpart.frame, entry_to(counterpart.frame, Level::pte, twin)};
+    set(&table[slot], leaf.canonical);
+    return true;
   }
 
   /// Two trees of which one may be taller: what is below its first slots is the other one's twin.
@@ -251,7 +276,10 @@ class TreeCheck {
   }
 
   void leaf(u64* rw, u64* ro, u64 slot, Index index) {
-    const Entry write = read(rw, slot, Level::pte, 0), look = read(ro, slot, Level::pte, 1);
+    Entry write = peek(rw, slot, Level::pte, 0), look = peek(ro, slot, Level::pte, 1);
+    if (!restore(rw, slot, write, 0, look) || !restore(ro, slot, look, 1, write)) return;
+    settle(rw, slot, write);
+    settle(ro, slot, look);
     if (write.kind == Kind::bad || look.kind == Kind::bad) return;
     if (write.kind == Kind::none && look.kind == Kind::none) return;
     if (is_half(write.kind, look.kind)) {

@@ -15,6 +15,7 @@ struct Finding {
     // damage
     bad_root,        ///< a root word that leads outside the pool, or has no sound level
     bad_entry,       ///< an entry that leads outside the pool, or has flags that none has
+    bad_leaf,        ///< such a leaf, but the other twin's is as it should be
     frame_twice,     ///< a frame that something else has already
     twins_differ,    ///< a page that is one frame for readers and another one for writers
     bad_inode,       ///< a name leads to a frame that is no whole inode
@@ -38,7 +39,7 @@ constexpr bool is_damage(Finding::Kind kind) { return kind >= Finding::Kind::bad
 enum class Mending : unsigned char {
   none,       ///< nothing is written
   leftovers,  ///< what a power cut leaves is put in order
-  damage,     ///< whatever is damaged is cleared
+  damage,     ///< whatever is damaged is cleared, but for leaves that the other twin has whole
 };
 
 /// An inode as the walk has seen it.

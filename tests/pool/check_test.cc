@@ -58,6 +58,13 @@ u64 leaf(World& w, Frame frame, Twin twin) {
   return media_format().make_leaf(twin, w.pool.sb.base / frame_bytes + frame, Level::pte);
 }
 
+void expect_all_pages(World& w) {
+  for (Index i = 0; i < 5; i++) {
+    EXPECT_EQ(w.pool.read(w.has.file, i), int(1 + i));
+    EXPECT_EQ(w.pool.page(w.has.file, i, Twin::rw), w.pool.page(w.has.file, i, Twin::ro));
+  }
+}
+
 const Case cases[] = {
     // Leftovers.
     {"LeafInTheWritableTwinOnly", Kind::half_leaf,
@@ -118,29 +125,71 @@ const Case cases[] = {
     {"RootOfNoLevel", Kind::bad_root, [](World& w) { w.pool.inode(w.has.file)->roots[1] |= 5; }},
     {"RelativeRootInASettledPool", Kind::bad_root,
      [](World& w) { w.pool.inode(w.has.file)->roots[1] |= root_relative; }},
-    {"EntryBeyondThePool", Kind::bad_entry,
+    {"EntryBeyondThePool", Kind::bad_leaf,
      [](World& w) {
        *w.pool.entry(w.has.file, 2, Twin::ro) = leaf(w, w.pool.media.frames(), Twin::ro);
      },
-     [](World& w) { EXPECT_EQ(w.pool.read(w.has.file, 1), 2); }},
-    {"EntryToTheRootDirectory", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 2, Twin::rw) = leaf(w, root, Twin::rw); }},
-    {"EntryBelowThePool", Kind::bad_entry,
+     expect_all_pages},
+    {"EntryToTheRootDirectory", Kind::bad_leaf,
+     [](World& w) { *w.pool.entry(w.has.file, 2, Twin::rw) = leaf(w, root, Twin::rw); },
+     expect_all_pages},
+    {"EntryBelowThePool", Kind::bad_leaf,
      [](World& w) {
        *w.pool.entry(w.has.file, 2, Twin::rw) = frame_bytes | media_format().leaf[0];
+     },
+     expect_all_pages},
+    {"EntryForTheKernel", Kind::bad_leaf,
+     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::rw) &= ~4UL; }, expect_all_pages},
+    {"EntryOfAnotherCaching", Kind::bad_leaf,
+     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) |= 1UL << 3; }, expect_all_pages},
+    {"EntryThatIsExecutable", Kind::bad_leaf,
+     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) &= ~(1UL << 63); }, expect_all_pages},
+    {"EntryOfAShadowStack", Kind::bad_leaf,
+     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) |= media_format().dirty; },
+     expect_all_pages},
+    {"WritableEntryForReaders", Kind::bad_leaf,
+     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) |= media_format().write; },
+     expect_all_pages},
+    {"RelativeEntryInASettledPool", Kind::bad_leaf,
+     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) &= ~media_format().present; },
+     expect_all_pages},
+    {"EveryEntryOfOneTwin", Kind::bad_leaf,
+     [](World& w) {
+       for (Index i = 0; i < 5; i++) *w.pool.entry(w.has.file, i, Twin::rw) = ~0UL;
+     },
+     expect_all_pages},
+    {"EntryBeyondTheEndAndThePool", Kind::bad_leaf,
+     [](World& w) {
+       w.pool.set_size(w.has.file, 4 * frame_bytes);
+       *w.pool.entry(w.has.file, 4, Twin::ro) = ~0UL;
+     },
+     [](World& w) { EXPECT_EQ(w.pool.page(w.has.file, 4, Twin::rw), 0u); }},
+    {"EntriesOfBothTwins", Kind::bad_entry,
+     [](World& w) {
+       for (const Twin twin : twins) *w.pool.entry(w.has.file, 2, twin) |= 1UL << 3;
+     },
+     [](World& w) {
+       EXPECT_EQ(w.pool.read(w.has.file, 1), 2);
+       EXPECT_EQ(w.pool.read(w.has.file, 2), -1);
      }},
-    {"EntryForTheKernel", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::rw) &= ~4UL; }},
-    {"EntryOfAnotherCaching", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) |= 1UL << 3; }},
-    {"EntryThatIsExecutable", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) &= ~(1UL << 63); }},
-    {"EntryOfAShadowStack", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) |= media_format().dirty; }},
-    {"WritableEntryForReaders", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) |= media_format().write; }},
-    {"RelativeEntryInASettledPool", Kind::bad_entry,
-     [](World& w) { *w.pool.entry(w.has.file, 0, Twin::ro) &= ~media_format().present; }},
+    // What the other twin has is somebody else's: one of them keeps it.
+    {"EntryBesideOneToAnotherFile", Kind::bad_leaf,
+     [](World& w) {
+       *w.pool.entry(w.has.file, 2, Twin::rw) = ~0UL;
+       *w.pool.entry(w.has.file, 2, Twin::ro) = leaf(w, w.pool.page(w.has.sparse, 17), Twin::ro);
+     },
+     [](World& w) {
+       EXPECT_EQ((w.pool.read(w.has.sparse, 17) == -1) + (w.pool.read(w.has.file, 2) == -1), 1);
+     }},
+    {"EntryBesideOneToTheSameFile", Kind::bad_leaf,
+     [](World& w) {
+       *w.pool.entry(w.has.file, 4, Twin::rw) = ~0UL;
+       *w.pool.entry(w.has.file, 4, Twin::ro) = leaf(w, w.pool.page(w.has.file, 2), Twin::ro);
+     },
+     [](World& w) {
+       EXPECT_EQ(w.pool.read(w.has.file, 2), 3);
+       EXPECT_EQ(w.pool.read(w.has.file, 4), -1);
+     }},
     {"LargeLeaf", Kind::bad_entry,
      [](World& w) { *w.tall_root_entry(1, Twin::rw) |= media_format().huge; }},
     {"FrameInTwoFiles", Kind::frame_twice,
@@ -433,6 +482,44 @@ TEST(Check, WhatIsSoundIsTold) {
   EXPECT_EQ(pool.seen.objects.at(has.file).leaves, 5u);
   EXPECT_EQ(pool.seen.objects.at(has.file).tables, 2u);
   EXPECT_EQ(pool.seen.objects.at(has.tall).tables, 6u);
+}
+
+// What can't be read counts as not whole, and nobody looks into it.
+TEST(Check, WhatCannotBeReadIsDamage) {
+  const auto frame_of = [](World& w, u64 entry) {
+    return ((entry & media_format().pfn_mask) - w.pool.sb.base) / frame_bytes;
+  };
+  const struct {
+    Kind kind;
+    std::function<Frame(World&)> frame;
+  } parts[] = {
+      {Kind::bad_inode, [](World& w) { return w.has.file; }},
+      {Kind::bad_root, [&](World& w) { return frame_of(w, w.pool.inode(w.has.file)->roots[0]); }},
+      {Kind::bad_entry, [&](World& w) { return frame_of(w, *w.tall_root_entry(1, Twin::ro)); }},
+      {Kind::bad_names, [](World& w) { return w.first_names(w.has.deep); }},
+      {Kind::bad_link, [](World& w) { return w.pool.inode(w.has.link)->link; }},
+      {Kind::bad_xattrs, [](World& w) { return w.pool.inode(w.has.file)->xattrs; }},
+  };
+  for (const auto& part : parts) {
+    World world;
+    const Frame frame = part.frame(world);
+    std::memset(world.pool.media.at(frame), 0xff, frame_bytes);
+    world.pool.seen.unreadable.insert(frame);
+    ASSERT_TRUE(world.pool.mount(Mending::none).ok());
+    EXPECT_EQ(world.pool.seen.count_of(part.kind), 1u) << int(part.kind);
+    EXPECT_EQ(world.pool.seen.findings.size(), 1u) << int(part.kind);
+    ASSERT_TRUE(world.pool.mount(Mending::damage).ok());
+    ASSERT_TRUE(world.pool.mount(Mending::none).ok());
+    EXPECT_TRUE(world.pool.seen.findings.empty()) << int(part.kind);
+  }
+}
+
+// Nobody looks at the contents of pages.
+TEST(Check, APageThatCannotBeReadStays) {
+  World world;
+  world.pool.seen.unreadable.insert(world.pool.page(world.has.file, 0));
+  ASSERT_TRUE(world.pool.mount(Mending::none).ok());
+  EXPECT_TRUE(world.pool.seen.findings.empty());
 }
 
 TEST(Check, DamageOfAFileStaysItsOwn) {

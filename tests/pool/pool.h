@@ -43,7 +43,9 @@ class Pool {
     const Result<Superblock> read = read_superblock(media, whole);
     if (!read.ok()) return read.error();
     sb = read.value();
+    std::set<Frame> unreadable = std::move(seen.unreadable);
     seen = Seen(sb.frames);
+    seen.unreadable = std::move(unreadable);
     return recover(media, seen, sb, base == 0 ? sb.base : base, mending, recovery);
   }
 

@@ -52,8 +52,9 @@ TEST_F(RebaseTest, ADamagedPoolDoesNotMove) {
   const Memory before = pool.media;
   EXPECT_EQ(pool.mount(Mending::leftovers, first_base + frame_bytes).error(), Error::damaged);
   EXPECT_TRUE(pool.media == before);
-  EXPECT_EQ(pool.seen.count_of(Finding::Kind::bad_entry), 1u);
+  EXPECT_EQ(pool.seen.count_of(Finding::Kind::bad_leaf), 1u);
   ASSERT_TRUE(pool.mount(Mending::damage, first_base + frame_bytes).ok());
+  EXPECT_EQ(pool.read(has.file, 1), 2);
   ASSERT_TRUE(pool.mount(Mending::none).ok());
   EXPECT_TRUE(pool.seen.findings.empty());
   EXPECT_EQ(pool.sb.base, first_base + frame_bytes);

@@ -53,6 +53,7 @@ class Seen {
   }
   void found(const Finding& finding) { findings.push_back(finding); }
   void pace() {}
+  bool readable(Frame frame) { return !unreadable.contains(frame); }
 
   [[nodiscard]] bool damaged() const {
     for (const Finding& finding : findings)
@@ -74,6 +75,7 @@ class Seen {
   std::map<Frame, Object> objects;                     ///< all but the root directory
   std::map<Frame, Directory> directories;
   std::vector<Finding> findings;  ///< of all walks
+  std::set<Frame> unreadable;     ///< as the medium is said to be
 
  private:
   u64 frames_;

@@ -34,6 +34,18 @@ TEST(Crc, IsCastagnolis) {
   EXPECT_EQ(crc32c("6789", 4, crc32c("12345", 5)), 0xe3069283u) << "in two pieces";
 }
 
+TEST(Crc, IsThatOfEachBitAfterTheOther) {
+  u32 expected = ~0U, seen = 0;
+  for (unsigned i = 0; i < 256; i++) {
+    const u8 byte = u8(i);
+    expected ^= byte;
+    for (int bit = 0; bit < 8; bit++)
+      expected = (expected & 1) != 0 ? expected >> 1 ^ 0x82f63b78 : expected >> 1;
+    seen = crc32c(&byte, 1, seen);
+    ASSERT_EQ(seen, ~expected) << i;
+  }
+}
+
 TEST_F(SuperblockTest, ANewPoolIsEmptySettledAndClean) {
   const Result<Superblock> sb = read();
   ASSERT_TRUE(sb.ok());

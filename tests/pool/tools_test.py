@@ -333,9 +333,17 @@ class Fsck(Sample):
         self.assertIn("6 files, 3 directories", self.fsck())
 
     def test_a_damaged_entry(self):
-        self.write_word(self.root_table("/file", 1) + 16, 0x123456789000 | 0x25)
+        for twin in 0, 1:
+            self.write_word(self.root_table("/file", twin) + 16, 0x123456789000 | 0x25)
         self.repair("bad_entry", "/file")
         self.assertEqual(self.dump_json("/file")["pages"], 4)
+        self.assertEqual(self.dump_json("/tall")["pages"], 2)
+
+    def test_a_damaged_entry_of_one_twin(self):
+        sound = self.content()
+        self.write_word(self.root_table("/file", 1) + 16, 0x123456789000 | 0x25)
+        self.repair("bad_leaf", "/file")
+        self.assertEqual(self.content(), sound)
         self.assertEqual(self.dump_json("/tall")["pages"], 2)
 
     def test_a_damaged_inode(self):

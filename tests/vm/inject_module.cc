@@ -146,15 +146,15 @@ INJECT_TEST(inject_mappings_without_a_table) {
 
 // Where there is no large frame, small ones do.
 INJECT_TEST(inject_no_large_frames) {
-  if (!harness::has_huge_leaves()) SKIP("about huge=always");
-  for (const char* site : {"huge-frame", "move-frame"}) {
-    tell(std::string(site) + " all");
+  if (!harness::has_huge_leaves() || harness::leaves_move()) SKIP("about huge=always");
+  for (const std::string site : {"huge-frame", "move-frame", "move", "move-retired"}) {
+    tell(site + " all");
     int fd = make_file("f", 1, leaf);  // in pieces of less than a slot
     int g = make_sparse("g", 2 * leaf);
     SYS(fallocate(g, 0, 0, 2 * leaf));
     check_file(fd, 1, 0, leaf);
     check_file_zero(g, 0, 2 * leaf);
-    bool merging = !strcmp(site, "move-frame");
+    bool merging = site.starts_with("move");
     CHECK_EQ(info(g).leaves_2m, merging ? 2 : 0);
     CHECK_EQ(info(fd).leaves_2m, !merging);
     tell("any 0");
@@ -217,8 +217,9 @@ INJECT_TEST(inject_every_site) {
   unsigned long all = failures(), number = 0;
   if (!all) SKIP("the other tests have not run");
   for (const auto& [name, count] : sites()) {
-    bool huge = name == "huge-frame" || name == "move-frame";
-    if (name.starts_with("load-") || name.starts_with("pool") || (huge && !harness::has_huge_leaves())) continue;
+    bool huge = name == "huge-frame" || name.starts_with("move");
+    if (name.starts_with("load-") || name.starts_with("pool")) continue;
+    if (huge && (!harness::has_huge_leaves() || harness::leaves_move())) continue;
     number++;
     if (!count.failed) missing += " " + name;
   }

@@ -300,6 +300,38 @@ TEST(pool_stores_stay) {
   unmount_pool();
 }
 
+// With RWF_DSYNC a write waits for pages that others are just putting in. (Whether they are durable
+// then does not show here: a machine that is killed loses no cache.)
+TEST(pool_synchronous_writes_beside_faults) {
+  constexpr size_t pages = 64;
+  fresh_pool();
+  for (int turn = 0; turn < 5; turn++) {
+    int fd = SYS(open(in_pool("f").c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644));
+    SYS(ftruncate(fd, pages * page));
+    pid_t toucher = harness::spawn([&] {
+      char* m = map(fd, pages * page, rw, MAP_SHARED);
+      for (size_t i = 0; i < pages; i++) m[i * page + page - 1] = 't';
+    });
+    std::string text(page / 2, 'w');
+    for (size_t i = 0; i < pages; i++) {
+      iovec part = {text.data(), text.size()};
+      CHECK_EQ(pwritev2(fd, &part, 1, off_t(i * page), RWF_DSYNC), text.size());
+    }
+    harness::join(toucher);
+    SYS(close(fd));
+    remount_pool();
+    fd = SYS(open(in_pool("f").c_str(), O_RDONLY));
+    std::string read(pages * page, 0);
+    CHECK_EQ(pread(fd, read.data(), read.size(), 0), read.size());
+    for (size_t i = 0; i < pages; i++) {
+      CHECK(read.compare(i * page, page / 2, text) == 0);
+      CHECK_EQ(read[i * page + page - 1], 't');
+    }
+    SYS(close(fd));
+  }
+  unmount_pool();
+}
+
 TEST(pool_map_sync) {
   fresh_pool();
   write_file("f", 1, 3 * page);
@@ -376,6 +408,57 @@ TEST(pool_read_only) {
   unmount_pool();
 }
 
+std::string whole_device() {
+  int fd = SYS(open(device().c_str(), O_RDONLY | O_CLOEXEC));
+  std::string contents(size_t(SYS(lseek(fd, 0, SEEK_END))), 0);
+  for (size_t at = 0; at < contents.size();)
+    at += size_t(SYS(pread(fd, contents.data() + at, contents.size() - at, off_t(at))));
+  SYS(close(fd));
+  return contents;
+}
+
+// Everything that can be done to a file there, and what would write it back.
+void use_read_only(const char* name, size_t bytes) {
+  int fd = SYS(open(in_pool(name).c_str(), O_RDONLY));
+  std::string text(bytes, 0);
+  CHECK_EQ(pread(fd, text.data(), bytes, 0), bytes);
+  for (int flags : {MAP_SHARED, MAP_PRIVATE}) {
+    char* m = map(fd, bytes, PROT_READ, flags);
+    for (size_t at = 0; at < bytes; at += page) CHECK_EQ(m[at], text[at]);
+    SYS(msync(m, bytes, MS_SYNC));
+    SYS(fsync(fd));
+    SYS(fdatasync(fd));
+    SYS(syncfs(fd));
+    SYS(munmap(m, bytes));
+  }
+  SYS(fsync(fd));
+  SYS(close(fd));
+}
+
+// Not a byte changes, not even half a leaf that a crash has left becomes a whole one.
+TEST(pool_read_only_stays_as_it_is) {
+  fresh_pool();
+  write_file("f", 1, 8 * page);
+  unmount_pool();
+  {
+    Image image(device());
+    *image.entry(image.inode_called("f"), morsel::core::Twin::ro, 3) = 0;
+  }
+  const std::string crashed = whole_device();
+  mount_pool(MS_RDONLY, "norecovery");
+  use_read_only("f", 8 * page);
+  unmount_pool();
+  CHECK(whole_device() == crashed);
+  mount_pool(MS_RDONLY);  // mends it
+  unmount_pool();
+  const std::string mended = whole_device();
+  CHECK(mended != crashed);
+  mount_pool(MS_RDONLY);
+  use_read_only("f", 8 * page);
+  unmount_pool();
+  CHECK(whole_device() == mended);
+}
+
 TEST(pool_refuses) {
   fresh_pool();
   SYS(mkdir("m", 0755));
@@ -412,6 +495,8 @@ TEST(pool_shut_down) {
     SYS_ERR(unlink(in_pool("f").c_str()), EIO);
     SYS_ERR(mkdir(in_pool("d").c_str(), 0755), EIO);
     SYS_ERR(open(in_pool("f").c_str(), O_RDONLY), EIO);
+    CHECK_SIGNAL_WRITE(m + page, SIGBUS);
+    CHECK_SIGNAL_READ(m + 4 * page, SIGBUS);
     SYS(munmap(m, 5 * page));
     SYS(close(fd));
     remount_pool();
@@ -425,6 +510,50 @@ TEST(pool_shut_down) {
   SYS_ERR(ioctl(fd, going_down, &how), ENOTTY);
   SYS(close(fd));
   SYS(umount("v"));
+}
+
+// Nobody stores into a mapping after that, of whatever kind it is, not even who was just about to.
+TEST(pool_shut_down_ends_mappings) {
+  constexpr unsigned long going_down = _IOR('X', 125, uint32_t);
+  constexpr size_t bytes = leaf + 8 * page;
+  fresh_pool();
+  write_file("f", 1, bytes);
+  int fd = SYS(open(in_pool("f").c_str(), O_RDWR));
+  char* grafted = map(fd, bytes, rw, MAP_SHARED);
+  char* ordinary = map(fd, bytes, rw | PROT_EXEC, MAP_SHARED);
+  char* copies = map(fd, bytes, rw, MAP_PRIVATE);
+  copies[3 * page] = 'c';
+  auto* begun = shared<Gate>();
+  pid_t children[4];
+  for (size_t i = 0; i < 4; i++) {
+    char* m = (i % 2 == 0 ? grafted : ordinary) + i * page;
+    children[i] = harness::spawn([=] {
+      for (uint64_t n = 1;; n++) {
+        *reinterpret_cast<volatile uint64_t*>(m) = n;
+        if (n == 1) begun->open();
+        if (i >= 2) madvise(m, page, MADV_DONTNEED);  // the next store is a fault again
+      }
+    });
+  }
+  begun->wait(4);
+  uint32_t how = 2;
+  SYS(ioctl(fd, going_down, &how));
+  for (pid_t child : children) harness::join_killed(child, SIGBUS);
+  for (char* m : {grafted, ordinary}) {
+    CHECK_SIGNAL_WRITE(m + 5 * page, SIGBUS);
+    CHECK_SIGNAL_READ(m + leaf + 7 * page, SIGBUS);
+  }
+  CHECK_EQ(copies[3 * page], 'c');
+  CHECK_SIGNAL_READ(copies + 5 * page, SIGBUS);
+  for (char* m : {grafted, ordinary, copies}) SYS(munmap(m, bytes));
+  SYS(close(fd));
+  remount_pool();
+  std::string text(bytes - 4 * page, 0);
+  fd = SYS(open(in_pool("f").c_str(), O_RDONLY));
+  CHECK_EQ(pread(fd, text.data(), text.size(), 4 * page), text.size());
+  CHECK_FILLED(text.data(), 1, 4 * page, text.size());
+  SYS(close(fd));
+  unmount_pool();
 }
 
 // A frame that a pipe holds is not given to the next file, whatever becomes of its own.

@@ -238,7 +238,8 @@ class Dump {
       row("names", std::to_string(walker_.names_of(frame)));
     }
     show_xattrs(inode);
-    if (header.type == type_link && is_whole_link(image_, inode)) {
+    if (header.type == type_link && image_.is_readable(inode.link) &&
+        is_whole_link(image_, inode)) {
       const std::string target =
           bytes_text(static_cast<const u8*>(image_.at(inode.link)), header.link_bytes);
       document_["target"] = target;
@@ -280,7 +281,7 @@ class Dump {
   void show_xattrs(const Inode& inode) {
     if (inode.xattrs == 0) return;
     document_["xattrs"] = nlohmann::json::object();
-    if (!is_whole_payload(image_, inode.xattrs)) {
+    if (!image_.is_readable(inode.xattrs) || !is_whole_payload(image_, inode.xattrs)) {
       row("extended attributes", "DAMAGED");
       return;
     }

@@ -46,6 +46,9 @@ Words words_for(const Found& found) {
     case Kind::bad_entry:
       return {"bad_entry", "a page-table entry that can't be",
               "cleared, and the other twin's; the pages behind it are lost"};
+    case Kind::bad_leaf:
+      return {"bad_leaf", "a page in a page-table entry that can't be; the other twin has it right",
+              "taken from there; nothing is lost"};
     case Kind::frame_twice:
       if (name)
         return {"frame_twice", "the name leads to a frame that something else has",

@@ -24,8 +24,8 @@ them in order by itself, and checks all of the pool; so fsck.morselfs is needed 
 has found damage.)";
 
 constexpr const char* footer =
-    R"(A repair never makes anything up: what is damaged is cleared, and what was behind it is lost. -n
-shows beforehand what that would be.
+    R"(A repair never makes anything up: what is damaged is cleared, and what was behind it is lost,
+but for pages that the file's other page table still has right. -n shows beforehand what that would be.
 
 Exit status, as fsck(8) has it; the numbers add up:
    0  no damage (in a run that only looks, there may be leftovers)

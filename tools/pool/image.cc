@@ -22,7 +22,8 @@ namespace {
 
 constexpr int status_operational = 8;  // of fsck(8); just not 0 for the others
 
-/// The medium can't be read, or was cut short: there is no way back into core from here.
+/// The medium can't be read, though it could be when it was asked, or was cut short: there is no
+/// way back into core from here.
 void cannot_read(int) {
   static constexpr char text[] =
       "morselfs: an input/output error while reading the medium (or it was cut short meanwhile); "
@@ -94,6 +95,11 @@ Status Image::take(Access access) {
   bytes_ = bytes_ / frame_bytes * frame_bytes;
   watch_for_read_errors();
   return Done{};
+}
+
+bool Image::is_readable(Frame frame) const {
+  char byte = 0;
+  return ::pread(fd_, &byte, 1, static_cast<off_t>(frame * frame_bytes)) == 1;
 }
 
 Image::Image(Image&& other) noexcept

@@ -36,6 +36,9 @@ class Image {
   /// A pool may be smaller than its medium: from now on the rest is not there.
   void limit(u64 frames) { frames_ = frames; }
 
+  /// False where reading is an error: a bad block. What at() leads to must not be touched there.
+  [[nodiscard]] bool is_readable(Frame frame) const;
+
   /// Ends the writing: everything is on the medium, or the error says that it is not.
   Status finish();
 

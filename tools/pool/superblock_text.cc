@@ -10,6 +10,10 @@
 namespace morsel::pool {
 
 Result<Superblock> read_pool(Image& image, unsigned& whole) {
+  for (Frame frame = 0; frame < first_free_frame; frame++)
+    if (!image.is_readable(frame))
+      return Error{
+          -EIO, image.path() + ": the beginning of the pool can't be read: the memory is broken"};
   const core::Result<Superblock> read = read_superblock(image, whole);
   if (read.ok()) {
     image.limit(read.value().frames);

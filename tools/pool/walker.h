@@ -55,6 +55,7 @@ class PoolWalker {
   void directory(const Directory& known);
   void found(const Finding& finding);
   void pace() {}
+  bool readable(Frame frame) { return image_.is_readable(frame); }
 
   /// "/a/b"; empty for an inode that was not reached by names.
   [[nodiscard]] std::string path(Frame inode) const;

@@ -38,7 +38,7 @@ class Cell:
 
 # What other page tables could break: grafts and their removal.
 BRIEF = ["vm-share", "vm-private", "vm-offset", "vm-random", "vm-fork", "vm-split", "vm-remap",
-         "vm-readonly", "vm-stale", "vm-big"]
+         "vm-readonly", "vm-stale", "vm-big", "vm-leaves", "vm-moving"]
 
 # On persistent memory: what is different there, the file surface, and what uses pages and tables in
 # other ways. Not fs-copy, fs-limits, fs-options: they are about the limits and options of other mounts;

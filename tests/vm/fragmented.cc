@@ -147,7 +147,8 @@ TEST_LIMIT(fragmented_memory, 300) {
   for (size_t at = 0; at < bytes; at += page) fill(m + at, 3, at, page);
   int appended = make_file("files/appended", 4, bytes);
 
-  CHECK_EQ(vmstat("compact_stall"), stalls);
+  // Somebody else may have waited for compaction once; we would have, for each slot.
+  CHECK(vmstat("compact_stall") - stalls < long(slots));
   size_t small_ones = 0;
   for (int fd : {written, allocated, touched, appended}) small_ones += small_leaves(fd);
   CHECK(small_ones > 0);

@@ -20,6 +20,13 @@ namespace {
 constexpr uint64_t odd = 5 * mib + 104;
 constexpr uint64_t gib = 1024 * mib;
 
+// For tests, the module's worker may take every mapping out, again and again.
+bool leaves_move() {
+  char on = 'N';
+  std::ifstream("/sys/module/morselfs/parameters/churn") >> on;
+  return on == 'Y';
+}
+
 long faults() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -247,7 +254,7 @@ TEST_P(Mappings, share_page_tables) {
         volatile char* memory = at(mapping);
         for (uint64_t i = 0; i < bytes; i += 4096) static_cast<void>(memory[i]);
         long seen = faults() - before;
-        if (round == 1 && seen > 2) {
+        if (round == 1 && seen > 2 && !leaves_move()) {
           fprintf(stderr, "%ld faults instead of at most 2, access %d\n", seen, int(access));
           return false;
         }

@@ -124,13 +124,15 @@ int morsel_charge_room(struct inode *inode, size_t bytes)
 
 void morsel_evict_inode(struct inode *inode)
 {
-	truncate_inode_pages_final(&inode->i_data);
-	if (MORSEL_SB(inode->i_sb)->pool) {
-		morsel_pool_evict(inode);
-	} else if (S_ISREG(inode->i_mode)) {
+	bool in_pool = MORSEL_SB(inode->i_sb)->pool;
+
+	if (S_ISREG(inode->i_mode) && !in_pool)
 		morsel_promote_forget(inode);
+	truncate_inode_pages_final(&inode->i_data);
+	if (in_pool)
+		morsel_pool_evict(inode);
+	else if (S_ISREG(inode->i_mode))
 		morsel_object_free(inode);
-	}
 	morsel_xattrs_free(MORSEL_I(inode));
 	uncharge_inodes(inode->i_sb, 1 + MORSEL_I(inode)->extra_inodes);
 	clear_inode(inode);

@@ -39,6 +39,7 @@
 #include <linux/percpu_counter.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -126,6 +127,7 @@ struct morsel_counts {
  * @mode, @uid, @gid: of the root directory
  * @pool: on persistent memory; NULL for an ordinary mount
  * @promote_lock, @promote_list, @promote_work: inodes that have slots to be moved, and who does it
+ * @promote_current: the inode that it is at; @promote_hurry: somebody waits at @promote_idle for its end
  * @promote_budget: MiB a second; 0: nothing is moved by itself
  * @kobj: its directory in sysfs
  * @kobj_released: nobody refers to @kobj any more
@@ -147,6 +149,9 @@ struct morsel_sb {
 	spinlock_t promote_lock;
 	struct list_head promote_list;
 	struct delayed_work promote_work;
+	struct morsel_inode *promote_current;
+	bool promote_hurry;
+	wait_queue_head_t promote_idle;
 	unsigned int promote_budget;
 	struct kobject kobj;
 	struct completion kobj_released;

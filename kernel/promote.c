@@ -81,16 +81,30 @@ void morsel_promote_later(struct inode *inode)
 	queue_inode(msb, mi, morsel_churn ? 0 : HZ);
 }
 
-void morsel_promote_forget(struct inode *inode)
+static void unqueue(struct morsel_sb *msb, struct morsel_inode *mi)
 {
-	struct morsel_sb *msb = MORSEL_SB(inode->i_sb);
-
 	spin_lock(&msb->promote_lock);
-	list_del_init(&MORSEL_I(inode)->promote_link);
+	list_del_init(&mi->promote_link);
+	if (msb->promote_current == mi)
+		msb->promote_hurry = true;
 	spin_unlock(&msb->promote_lock);
 }
 
-/* An inode that is due, with a reference; its link is free again. */
+/*
+ * The worker holds no inode: a file's memory is free when whoever has removed it returns. So he waits
+ * for the slots that are being moved just now.
+ */
+void morsel_promote_forget(struct inode *inode)
+{
+	struct morsel_sb *msb = MORSEL_SB(inode->i_sb);
+	struct morsel_inode *mi = MORSEL_I(inode);
+
+	unqueue(msb, mi);
+	wait_event(msb->promote_idle, READ_ONCE(msb->promote_current) != mi);
+	unqueue(msb, mi); /* it may have queued the inode again */
+}
+
+/* An inode that is due, and stays until let_go(); its link is free again. */
 static struct inode *take_due(struct morsel_sb *msb)
 {
 	struct morsel_inode *mi, *next;
@@ -101,12 +115,21 @@ static struct inode *take_due(struct morsel_sb *msb)
 		if (time_before(jiffies, mi->promote_at))
 			continue;
 		list_del_init(&mi->promote_link);
-		inode = igrab(&mi->vfs_inode); /* NULL: it goes */
-		if (inode)
-			break;
+		WRITE_ONCE(msb->promote_current, mi);
+		msb->promote_hurry = false;
+		inode = &mi->vfs_inode;
+		break;
 	}
 	spin_unlock(&msb->promote_lock);
 	return inode;
+}
+
+static void let_go(struct morsel_sb *msb)
+{
+	spin_lock(&msb->promote_lock);
+	WRITE_ONCE(msb->promote_current, NULL);
+	spin_unlock(&msb->promote_lock);
+	wake_up_all(&msb->promote_idle);
 }
 
 static pgoff_t end_of(struct inode *inode)
@@ -196,7 +219,8 @@ static bool work_on(struct inode *inode, long *budget, struct morsel_moved *move
 	unsigned int looks = LOOKS_PER_TURN;
 	pgoff_t first = mi->promote_next, end = 0;
 
-	while (*budget > 0 && looks && first < (end = end_of(inode))) {
+	while (*budget > 0 && looks && first < (end = end_of(inode)) &&
+	       !READ_ONCE(MORSEL_SB(inode->i_sb)->promote_hurry)) {
 		unsigned long before = moved->done + moved->busy;
 		unsigned int count = 1;
 
@@ -258,7 +282,7 @@ static void work(struct work_struct *work)
 		bool through = work_on(inode, &budget, &moved);
 
 		requeue(msb, inode, through, &moved);
-		iput(inode);
+		let_go(msb);
 		if (morsel_churn || !through)
 			break;
 	}
@@ -272,6 +296,7 @@ void morsel_promote_start(struct morsel_sb *msb, unsigned int budget)
 {
 	spin_lock_init(&msb->promote_lock);
 	INIT_LIST_HEAD(&msb->promote_list);
+	init_waitqueue_head(&msb->promote_idle);
 	INIT_DELAYED_WORK(&msb->promote_work, work);
 	msb->promote_budget = budget;
 }

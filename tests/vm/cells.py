@@ -92,7 +92,7 @@ CELLS = [
          proof=f"grep -q la57 /proc/cpuinfo && {PTI_IS_ON}"),
     # Real programs, a few seconds each.
     Cell("6.1-programs", "6.1", 2, modes=["within_size"], effort="short"),
-    Cell("6.12-programs", "6.12", 2, modes=["churn"], effort="short"),
+    Cell("6.12-programs", "6.12", 2, modes=["always"], effort="short"),
     # Pools on NVDIMMs; and such a machine killed five times.
     Cell("6.1-pool", "6.1", 2, script="pool-in-guest", modes=["never"], pmem=[1026, 66]),
     Cell("6.12-pool", "6.12", 2, script="pool-in-guest", modes=["never"], pmem=[1026, 66]),

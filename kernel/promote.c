@@ -52,7 +52,9 @@ static void queue_inode(struct morsel_sb *msb, struct morsel_inode *mi, unsigned
 	unsigned long at = jiffies + delay;
 
 	spin_lock(&msb->promote_lock);
-	if (READ_ONCE(msb->promote_budget)) {
+	/* Not what somebody waits to free: see morsel_promote_forget(). */
+	if (READ_ONCE(msb->promote_budget) &&
+	    !(msb->promote_current == mi && msb->promote_hurry)) {
 		if (list_empty(&mi->promote_link)) {
 			list_add_tail(&mi->promote_link, &msb->promote_list);
 			mi->promote_at = at;
@@ -81,27 +83,22 @@ void morsel_promote_later(struct inode *inode)
 	queue_inode(msb, mi, morsel_churn ? 0 : HZ);
 }
 
-static void unqueue(struct morsel_sb *msb, struct morsel_inode *mi)
-{
-	spin_lock(&msb->promote_lock);
-	list_del_init(&mi->promote_link);
-	if (msb->promote_current == mi)
-		msb->promote_hurry = true;
-	spin_unlock(&msb->promote_lock);
-}
-
 /*
  * The worker holds no inode: a file's memory is free when whoever has removed it returns. So he waits
- * for the slots that are being moved just now.
+ * for the slots that are being moved just now. The worker cannot queue the inode any more: it asks
+ * for the hurry under the lock under which that is set.
  */
 void morsel_promote_forget(struct inode *inode)
 {
 	struct morsel_sb *msb = MORSEL_SB(inode->i_sb);
 	struct morsel_inode *mi = MORSEL_I(inode);
 
-	unqueue(msb, mi);
+	spin_lock(&msb->promote_lock);
+	list_del_init(&mi->promote_link);
+	if (msb->promote_current == mi)
+		msb->promote_hurry = true;
+	spin_unlock(&msb->promote_lock);
 	wait_event(msb->promote_idle, READ_ONCE(msb->promote_current) != mi);
-	unqueue(msb, mi); /* it may have queued the inode again */
 }
 
 /* An inode that is due, and stays until let_go(); its link is free again. */

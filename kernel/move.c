@@ -52,6 +52,7 @@ bool morsel_retired_are_many(const struct inode *inode)
  * struct move - slots on their way
  * @first, @count: which
  * @payer: the memory cgroup of the first frame; NULL: none
+ * @demotes: to small frames
  * @chosen: those that are moved, by bits
  * @whole: those whose leaves are a split large frame's, which only has to be put together again
  * @target: the large frame of each
@@ -63,6 +64,7 @@ struct move {
 	pgoff_t first;
 	unsigned int count;
 	struct mem_cgroup *payer;
+	bool demotes;
 	unsigned long chosen, whole;
 	struct folio *target[MOVE_SLOTS];
 	struct retired *retired;
@@ -235,10 +237,11 @@ static bool is_whole(const struct move *move, unsigned int slot)
 }
 
 /*
- * True if nobody but the leaves refers to a slot's frames. After the flush: nobody finds
- * them any more, and who had found one and lost the race looks again and lets go.
+ * True if nobody but the leaves refers to a slot's frames. Before anything is disturbed, mappings do
+ * not count, which can be taken out; grafts hold none. After the flush nobody finds the frames any
+ * more, and who had found one and lost the race looks again and lets go.
  */
-static bool is_quiet(const struct move *move, unsigned int slot)
+static bool is_quiet(const struct move *move, unsigned int slot, bool flushed)
 {
 	unsigned int i;
 
@@ -248,33 +251,28 @@ static bool is_quiet(const struct move *move, unsigned int slot)
 		if (!move->pfn[slot][i])
 			continue;
 		head = head_of(move, slot, i);
-		if (page_count(head) != max(morsel_frame_leaves(head), 1UL) ||
-		    folio_mapped(page_folio(head)) ||
-		    PageHWPoison(pfn_to_page(move->pfn[slot][i])))
+		if (PageHWPoison(pfn_to_page(move->pfn[slot][i])))
+			return false;
+		if (folio_mapped(page_folio(head)) ?
+			    flushed :
+			    page_count(head) != max(morsel_frame_leaves(head), 1UL))
 			return false;
 	}
 	return true;
 }
 
-/*
- * Before anything is disturbed: somebody holds pages, and is no mapping, which could be taken out.
- * Grafts hold none.
- */
-static bool is_held(const struct move *move, unsigned int slot)
+/* A slot stays as it is. */
+static void give_up(struct move *move, unsigned int slot, int err, struct morsel_moved *moved)
 {
-	unsigned int i;
-
-	for (i = 0; i < MORSEL_HUGE_PAGES; i++) {
-		struct page *head;
-
-		if (!move->pfn[slot][i])
-			continue;
-		head = head_of(move, slot, i);
-		if (page_count(head) > max(morsel_frame_leaves(head), 1UL) &&
-		    !folio_mapped(page_folio(head)))
-			return true;
-	}
-	return false;
+	move->chosen &= ~BIT(slot);
+	if (err == -EBUSY)
+		moved->busy++;
+	else
+		moved->lacking++;
+	if (move->demotes)
+		trace_morselfs_demote(move->inode, start_of(move, slot), err);
+	else
+		trace_morselfs_promote(move->inode, start_of(move, slot), err);
 }
 
 static void put_back(struct move *move, unsigned int slot)
@@ -287,7 +285,6 @@ static void put_back(struct move *move, unsigned int slot)
 		if (move->pfn[slot][i])
 			WARN_ON_ONCE(morsel_tree_install(tree, start_of(move, slot) + i, 0,
 							 move->pfn[slot][i]));
-	move->chosen &= ~BIT(slot);
 }
 
 static void ignore(void *context, unsigned long pfn, unsigned int order)
@@ -312,10 +309,10 @@ static void take_out(struct move *move, struct morsel_moved *moved)
 		morsel_object_unmap(move->inode, start_of(move, slot), start_of(move, end));
 	}
 	for (slot = 0; slot < move->count; slot++) {
-		if (!is_chosen(move, slot) || is_quiet(move, slot))
+		if (!is_chosen(move, slot) || is_quiet(move, slot, true))
 			continue;
 		put_back(move, slot);
-		moved->busy++;
+		give_up(move, slot, -EBUSY, moved);
 	}
 }
 
@@ -368,12 +365,12 @@ static void promote_unmapped(struct move *move, struct morsel_moved *moved)
 	for (slot = 0; slot < move->count; slot++) {
 		if (!is_chosen(move, slot))
 			continue;
-		if (!is_quiet(move, slot)) {
-			moved->busy++;
+		if (!is_quiet(move, slot, true)) {
+			give_up(move, slot, -EBUSY, moved);
 			continue;
 		}
 		if (morsel_tree_grow(&mi->tree, start_of(move, slot), MORSEL_PMD)) {
-			moved->lacking++;
+			give_up(move, slot, -ENOMEM, moved);
 			continue;
 		}
 		fill_target(move, slot);
@@ -410,7 +407,7 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 		put_back(move, slot);
 		if (!(move->whole & BIT(slot)))
 			morsel_frame_leave(&move->target[slot]->page);
-		moved->lacking++;
+		give_up(move, slot, err, moved);
 	}
 	if (err) {
 		end_move(move);
@@ -517,9 +514,8 @@ static void choose(struct move *move, gfp_t gfp, struct morsel_moved *moved)
 		rcu_read_unlock();
 		if (!is_chosen(move, slot))
 			continue;
-		if (is_held(move, slot)) {
-			move->chosen &= ~BIT(slot);
-			moved->busy++;
+		if (!is_quiet(move, slot, false)) {
+			give_up(move, slot, -EBUSY, moved);
 			continue;
 		}
 		if (is_whole(move, slot)) {
@@ -531,8 +527,7 @@ static void choose(struct move *move, gfp_t gfp, struct morsel_moved *moved)
 						    pfn_to_nid(move->pfn[slot][0]));
 		if (move->target[slot])
 			continue;
-		move->chosen &= ~BIT(slot);
-		moved->lacking++;
+		give_up(move, slot, -ENOMEM, moved);
 	}
 }
 
@@ -623,14 +618,11 @@ void morsel_move_down(struct inode *inode, pgoff_t first, struct morsel_moved *m
 	rcu_read_lock();
 	move->chosen = note(move, 0) ? 1 : 0;
 	rcu_read_unlock();
-	if (move->chosen && is_held(move, 0)) {
-		move->chosen = 0;
-		moved->busy++;
-	}
-	if (move->chosen && !allocate_small(move, &frames)) {
-		move->chosen = 0;
-		moved->lacking++;
-	}
+	move->demotes = true;
+	if (move->chosen && !is_quiet(move, 0, false))
+		give_up(move, 0, -EBUSY, moved);
+	if (move->chosen && !allocate_small(move, &frames))
+		give_up(move, 0, -ENOMEM, moved);
 	if (move->chosen && !list_empty(&frames)) {
 		filemap_invalidate_lock(inode->i_mapping);
 		/* Holes may have been filled meanwhile, with small frames. */
@@ -664,8 +656,10 @@ void morsel_move_apart(struct inode *inode, pgoff_t first, struct morsel_moved *
 	if (split > 0)
 		unmap_mapping_pages(inode->i_mapping, first, MORSEL_HUGE_PAGES, false);
 	filemap_invalidate_unlock(inode->i_mapping);
-	if (split < 0)
+	if (split < 0) {
 		moved->lacking++;
+		trace_morselfs_demote(inode, first, split);
+	}
 	if (split <= 0)
 		return;
 	moved->done++;

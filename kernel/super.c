@@ -693,4 +693,7 @@ module_exit(morsel_exit);
 
 MODULE_DESCRIPTION("morselfs: files whose storage is a page-table subtree, mapped in constant time");
 MODULE_ALIAS_FS("morselfs");
+#ifdef MORSELFS_VERSION
+MODULE_VERSION(MORSELFS_VERSION);
+#endif
 MODULE_LICENSE("GPL");

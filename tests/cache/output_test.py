@@ -103,7 +103,7 @@ class Output(CacheCase):
         self.assertIn(b"standard output", done.stderr)
 
     def test_version(self):
-        self.assertRegex(self.morsel("--version")[0], r"^\d+\.\d+\.\d+\n$")
+        self.assertRegex(self.morsel("--version")[0], r"^morsel \d+\.\d+\.\d+\nlibmorsel .+\nmorselfs .+\n$")
 
 
 class Doctor(CacheCase):

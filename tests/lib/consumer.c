@@ -16,7 +16,7 @@ int main(void) {
   morsel_object* object;
   morsel_mapping* mapping;
 
-  if (strcmp(morsel_version(), "1.0.0") != 0) return 2;
+  if (strcmp(morsel_version(), MORSEL_VERSION) != 0) return 2;
   if (strcmp(morsel_backend_name(MORSEL_MEMFD), "memfd") != 0) return 3;
   if (morsel_create(100000, &options, &object, &error)) return failed("create", &error);
   if (morsel_map(object, MORSEL_READ_WRITE, &mapping, &error)) return failed("map", &error);

@@ -4,9 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include <morsel/morsel.h>
-
 #include "command.h"
+#include "version.h"
 
 using namespace morsel::tool;
 
@@ -54,7 +53,8 @@ int main(int argc, char** argv) {
   Context context;
   context.document = {{"schema", 1}};
   app.footer(footer);
-  app.set_version_flag("--version", morsel_version());
+  app.set_version_flag("--version", version_text,
+                       "this command's, the library's and the loaded module's");
   app.require_subcommand(1);
   add_common_options(app, context);
   add_load(app, context);

@@ -72,7 +72,7 @@ MORSEL_API int morsel_backend_parse(const char* name, struct morsel_error* error
  */
 MORSEL_API int morsel_backend_probe(enum morsel_backend backend, uint64_t bytes,
                                     struct morsel_error* error);
-/* "1.0.0" */
+/* The library's, as "1.0.0". */
 MORSEL_API const char* morsel_version(void);
 
 /* --- objects -------------------------------------------------------------------------------- */

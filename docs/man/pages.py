@@ -1,16 +1,25 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Makes those manual pages whose text is somewhere else already, as scdoc source on stdout.
+"""Makes the manual pages, by scdoc.
 
-    pages.py library HEADER [SECTION]    what morsel.h says: of all functions, or of one section
-    pages.py sections HEADER             the names of the header's sections, one per line
-    pages.py format MARKDOWN             docs/format.md as morselfs-pool(5)
+    pages.py OUT      writes OUT/man1, man3, man5 and man8
+
+Of the pages *.scd here; of morsel.h, a page for each section of it, to which each function's name
+leads; and of docs/format.md, morselfs-pool(5).
 
 In the header a section begins with a comment '--- NAME ---'; a comment belongs to the declarations
 that follow it without an empty line.
 """
+import glob
+import os
 import re
+import shutil
+import subprocess
 import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HEADER = os.path.join(HERE, "../../lib/include/morsel/morsel.h")
+FORMAT = os.path.join(HERE, "../format.md")
 
 
 def escape(text: str) -> str:
@@ -101,17 +110,19 @@ def describe(items: list) -> str:
     return out
 
 
-def library(path: str, section: str) -> str:
-    sections = split_sections(path)
-    names = ["libmorsel"] if not section else ["morsel-" + section.split()[-1]]
+def page_of(section: str) -> str:
+    return "morsel-" + section.split()[-1] if section else "libmorsel"
+
+
+def library(sections: dict, section: str) -> str:
+    page = page_of(section)
     title = section or "large memory objects that processes share"
-    out = f"{names[0]}(3)\n\n# NAME\n\n"
-    out += ", ".join(escape(name) for name in names + functions(sections[section])) + f" - {title}\n\n"
+    out = f"{page}(3)\n\n# NAME\n\n"
+    out += ", ".join(escape(name) for name in [page] + functions(sections[section])) + f" - {title}\n\n"
     out += "# SYNOPSIS\n\n*#include <morsel/morsel.h>*\n\ncc FILE.c $(pkg-config --cflags --libs morsel)\n\n"
     out += "# DESCRIPTION\n\n" + describe(sections[section])
     out += "# SEE ALSO\n\n" + ", ".join(
-        f"*{each}*(3)" for each in ["libmorsel"] + ["morsel-" + name.split()[-1] for name in sections if name]
-        + ["morsel-cpp"] if each != names[0]) + "\n"
+        f"*{each}*(3)" for each in [*map(page_of, sections), "morsel-cpp"] if each != page) + "\n"
     return out
 
 
@@ -144,14 +155,30 @@ def format_page(path: str) -> str:
     return out + "*morselfs*(5), *mkfs.morselfs*(8), *fsck.morselfs*(8), *dump.morselfs*(8)\n"
 
 
+def write_page(name: str, source: str, out: str) -> None:
+    folder = os.path.join(out, "man" + name[-1])
+    os.makedirs(folder, exist_ok=True)
+    page = subprocess.run(["scdoc"], input=source, stdout=subprocess.PIPE, text=True)
+    if page.returncode:
+        sys.exit(f"{name}: scdoc failed; the source was:\n{source}")
+    with open(os.path.join(folder, name), "w") as file:
+        file.write(page.stdout)
+
+
 def main() -> None:
-    what, path, *section = sys.argv[1:]
-    if what == "sections":
-        print("\n".join(name for name in split_sections(path) if name))
-    elif what == "library":
-        sys.stdout.write(library(path, section[0] if section else ""))
-    else:
-        sys.stdout.write(format_page(path))
+    out = sys.argv[1]
+    for folder in glob.glob(os.path.join(out, "man[1-8]")):
+        shutil.rmtree(folder)
+    for path in glob.glob(os.path.join(HERE, "*.scd")):
+        with open(path) as file:
+            write_page(os.path.basename(path).removesuffix(".scd"), file.read(), out)
+    sections = split_sections(HEADER)
+    for section, items in sections.items():
+        page = page_of(section)
+        write_page(f"{page}.3", library(sections, section), out)
+        for function in functions(items):
+            os.symlink(f"{page}.3", os.path.join(out, "man3", f"{function}.3"))
+    write_page("morselfs-pool.5", format_page(FORMAT), out)
 
 
 if __name__ == "__main__":

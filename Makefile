@@ -30,7 +30,7 @@ demo: ## maps a 6.82-GiB model, natively and in a VM, beside ext4, tmpfs and hug
 
 .PHONY: test
 test: ## all tests: unit tests, then the VM tests on both kernels (45 minutes on 2 CPUs)
-	@scripts/install-packages build vm
+	@scripts/install-packages build packages vm
 	@scripts/test
 
 .PHONY: torture
@@ -80,6 +80,11 @@ install: ## the command morsel, libmorsel, the programs for pools, for this mach
 uninstall: ## takes away what make install brought (PREFIX=/usr/local)
 	@scripts/install --remove $(PREFIX)
 
+.PHONY: deb
+deb: ## builds the Debian packages build/deb/*.deb
+	@scripts/install-packages build deb
+	@scripts/deb
+
 .PHONY: bench-host
 bench-host: ## loads the module on this very machine and measures; says first what it will do
 	@scripts/install-packages build host
@@ -118,7 +123,7 @@ build: ## compiles the user-space part (PRESET=dev, release, asan, tsan or ubsan
 
 .PHONY: core-tests
 core-tests: ## the unit tests alone, in seconds (PRESET=...)
-	@scripts/install-packages build
+	@scripts/install-packages build packages
 	@scripts/test unit --preset $(PRESET)
 
 .PHONY: vm-tests
@@ -140,6 +145,11 @@ test-platforms: ## the VM tests on 8 CPUs, two nodes, other page tables, the fla
 test-programs: ## SQLite, LMDB, git, fio, stress-ng, gdb, gcc on the mount, at length (an hour)
 	@scripts/install-packages build vm
 	@scripts/test programs
+
+.PHONY: test-packages
+test-packages: ## installs the packages in a clean Debian 12, upgrades, removes; the module by DKMS, in VMs; as root
+	@scripts/install-packages build deb packages packages-root vm
+	@tests/packages/run
 
 .PHONY: format
 format: ## formats all C and C++ in place

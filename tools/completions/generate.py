@@ -63,11 +63,13 @@ def bash(program) -> str:
         # What `run` is followed by is a program and its own arguments.
         run = """	if [[ $command == run ]]; then
 		for ((++at; at < COMP_CWORD; ++at)); do
-			[[ ${COMP_WORDS[at]} == -- ]] || [[ ${COMP_WORDS[at]} != -* ]] || continue
-			[[ ${COMP_WORDS[at]} != -- ]] || ((++at))
+			[[ ${COMP_WORDS[at]} == -* ]] || break
+			[[ ${COMP_WORDS[at]} != -- ]] || { ((++at)); break; }
+		done
+		if ((at < COMP_CWORD)); then
 			if declare -F _command_offset >/dev/null; then _command_offset "$at"; else compopt -o default; fi
 			return
-		done
+		fi
 		[[ $word == -* ]] || { mapfile -t COMPREPLY < <(compgen -c -- "$word"); return; }
 	fi
 """

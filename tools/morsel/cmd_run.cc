@@ -33,8 +33,9 @@ std::string find_shim() {
   if (const char* said = std::getenv("MORSEL_PRELOAD")) return said;
   std::error_code error;
   const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const fs::path& path : {here / shim, here / "../../preload" / shim, here / "../lib/morsel" / shim,
-                               fs::path(MORSEL_LIBRARY_DIRECTORY) / shim})
+  for (const fs::path& path :
+       {here / shim, here / "../../preload" / shim, here / "../lib/morsel" / shim,
+        fs::path(MORSEL_LIBRARY_DIRECTORY) / shim})
     if (fs::exists(path, error)) return fs::weakly_canonical(path, error);
   return "";
 }

@@ -38,6 +38,10 @@ struct Subtree {
 
 template <Host H>
 class Tree {
+  using Table = typename H::Table;
+  using Entry = typename Table::Entry;
+  using Atomic = typename Table::Atomic;
+
  public:
   Tree(H host, Roots& roots) : host_(host), roots_(roots) {}
 
@@ -137,8 +141,8 @@ class Tree {
     }
     // Fails only if somebody who met our rw leaf was quicker to complete it: the same value.
     table[1]->at(slot).publish(format().make_leaf(Twin::ro, pfn, level), seen);
-    host_.changed(Site::leaf_rw, &table[0]->at(slot), sizeof(AtomicEntry));
-    host_.changed(Site::leaf_ro, &table[1]->at(slot), sizeof(AtomicEntry));
+    host_.changed(Site::leaf_rw, &table[0]->at(slot), sizeof(Entry));
+    host_.changed(Site::leaf_ro, &table[1]->at(slot), sizeof(Entry));
     host_.order(Site::leaf_installed);
     return {};
   }
@@ -282,7 +286,7 @@ class Tree {
       Level level{};
       Table* table = root(twin, level);
       if (table == nullptr) continue;
-      __atomic_store_n(&roots_.word[unsigned(twin)], 0, __ATOMIC_RELEASE);
+      Atomic::init(roots_.word[unsigned(twin)], 0UL);
       host_.free_table(table, level);
     }
   }
@@ -303,7 +307,7 @@ class Tree {
   const Format& format() const { return host_.format(); }
 
   Table* root(Twin twin, Level& level) const {
-    const u64 word = __atomic_load_n(&roots_.word[unsigned(twin)], __ATOMIC_ACQUIRE);
+    const u64 word = Atomic::load(roots_.word[unsigned(twin)]);
     level = static_cast<Level>(word & level_mask);
     return word == 0 ? nullptr : host_.table_at(word & ~level_mask);
   }
@@ -352,21 +356,20 @@ class Tree {
 
   Status grow_to(Twin twin, Level wanted) {
     u64& word = roots_.word[unsigned(twin)];
-    u64 old = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+    u64 old = Atomic::load(word);
     while (static_cast<Level>(old & level_mask) < wanted) {
       const Level level = old == 0 ? wanted : above(static_cast<Level>(old & level_mask));
       Table* table = host_.allocate_table(level);
       if (table == nullptr) return Error::no_memory;
       if (old != 0) {
         table->at(0).init(format().make_table(old & ~level_mask));
-        host_.changed(Site::root_table, table, sizeof(AtomicEntry));
+        host_.changed(Site::root_table, table, sizeof(Entry));
       }
       host_.order(Site::root_ready);
       const u64 made = host_.address_of(table) | static_cast<u64>(level);
       // Release: the new root leads to the old one before it is seen. On failure somebody else
       // grew the tree; look again from there.
-      if (__atomic_compare_exchange_n(&word, &old, made, false, __ATOMIC_ACQ_REL,
-                                      __ATOMIC_ACQUIRE)) {
+      if (Atomic::compare_exchange(word, old, made)) {
         host_.changed(Site::root, &word, sizeof(word));
         old = made;
       } else {
@@ -382,7 +385,7 @@ class Tree {
     Level at{};
     table = root(twin, at);
     while (at > level) {
-      AtomicEntry& entry = table->at(slot_of(index, at));
+      Entry& entry = table->at(slot_of(index, at));
       u64 bits = settled(table, slot_of(index, at));
       if (bits == 0) {
         Table* made = host_.allocate_table(below(at));
@@ -412,7 +415,7 @@ class Tree {
     Table* table = nullptr;
     if (!descend(Twin::ro, index, level, table).ok()) return;  // there already
     u64 seen = 0;
-    AtomicEntry& entry = table->at(slot_of(index, level));
+    Entry& entry = table->at(slot_of(index, level));
     entry.publish(format().make_leaf(Twin::ro, format().pfn(bits), level), seen);
   }
 
@@ -449,9 +452,7 @@ class Tree {
   void relink(Twin twin, Index index, Table* old, Table* fresh) {
     u64 seen = host_.address_of(old) | static_cast<u64>(Level::pmd);
     const u64 made = host_.address_of(fresh) | static_cast<u64>(Level::pmd);
-    if (__atomic_compare_exchange_n(&roots_.word[unsigned(twin)], &seen, made, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-      return;
+    if (Atomic::compare_exchange(roots_.word[unsigned(twin)], seen, made)) return;
     Level level{};
     Table* table = root(twin, level);
     for (; level > Level::pud; level = below(level))
@@ -462,7 +463,7 @@ class Tree {
   u64 replace(Table* table, u64 slot, u64 desired) {
     TableLock<H> lock(host_, table);
     const u64 old = table->at(slot).exchange(desired);
-    host_.changed(Site::entry_replaced, &table->at(slot), sizeof(AtomicEntry));
+    host_.changed(Site::entry_replaced, &table->at(slot), sizeof(Entry));
     return old;
   }
 
@@ -522,7 +523,7 @@ class Tree {
     }
     if (slot > first)
       host_.changed(Site::persisted_entries, &table->at(first),
-                    (slot - first) * sizeof(AtomicEntry));
+                    (slot - first) * sizeof(Entry));
   }
 
   /// True if the table is empty when it returns.
@@ -560,7 +561,7 @@ class Tree {
         table->at(slot).exchange(0);
         sink(format().pfn(entry), level);
       }
-      host_.changed(Site::leaves_cleared, &table->at(first), (slot - first) * sizeof(AtomicEntry));
+      host_.changed(Site::leaves_cleared, &table->at(first), (slot - first) * sizeof(Entry));
       return;
     }
     for (u64 slot = first; slot < entries_per_table && base + slot * span < range.last; slot++) {

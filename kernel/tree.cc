@@ -23,6 +23,8 @@ u64 direct_map;  // virtual address of physical address 0
 
 /// What tables in ordinary and in persistent memory have in common.
 struct DirectMap {
+  using Table = morsel::core::Table;
+
   const Format& format() const { return machine_format; }
   Table* table_at(Phys phys) const { return reinterpret_cast<Table*>(direct_map + phys); }
   Phys address_of(Table* table) const { return reinterpret_cast<u64>(table) - direct_map; }

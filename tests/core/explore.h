@@ -267,6 +267,10 @@ class Explorer {
     memory_.undo(0);
     return fault_;
   }
+  /// If a thread knows of a fact by now. For checks.
+  bool knows(unsigned thread, const void* fact) {
+    return memory_.known(thread).view.newest[memory_.fact(fact)] != 0;
+  }
   size_t states() const { return known_.size(); }
   size_t steps() const { return steps_; }
   size_t ends() const { return ends_; }

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+//
+// Every execution of two or three threads on a small tree. At every moment what is in ro is in rw;
+// whoever follows an entry finds behind it what was to be there; and in the end the twins are equal,
+// and no table and no frame is lost or has two places. tests/core/prove-mutants changes core, one
+// order or one check at a time, and these tests must notice.
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "exploration.h"
+#include "tree_stage.h"
+
+namespace morsel::test {
+namespace {
+
+constexpr Index tall = 7 * pages_1g;
+
+using Program = std::function<void(Player&)>;
+
+struct Scene {
+  const char* name;
+  Program before;
+  std::vector<Program> threads;
+  std::function<std::string(Player&, const Local& sum)> wrong;  ///< in the end
+  Index watched = 0;        ///< in rw whenever it is in ro; 0: the kernel rewrites it
+  unsigned fails_at = 0;  ///< which allocation of each thread fails
+};
+
+class Play {
+ public:
+  explicit Play(const Scene& scene) : scene_(scene) {
+    stage_.let_allocation_fail(scene.fails_at);
+    stage_.is_turn_of(stage_.before);
+    scene.before(player_);
+    std::vector<Explorer<Local>::Program> programs;
+    for (const Program& program : scene.threads)
+      programs.push_back([this, &program](Local& local) {
+        stage_.is_turn_of(local);
+        program(player_);
+      });
+    Explorer<Local> explorer(
+        programs, [this](const auto& locals, bool over) { return look(locals, over); },
+        outdated_loads());
+    fault = explorer.run();
+    size = {explorer.states(), explorer.ends()};
+  }
+
+  std::string fault;
+  Size size;
+
+ private:
+  std::string look(const std::vector<Local>& locals, bool over) {
+    if (scene_.watched != 0 && player_.has(Twin::ro, scene_.watched) &&
+        !player_.has(Twin::rw, scene_.watched))
+      return "a page in ro that is not in rw";
+    if (!over) return {};
+    stage_.sum_up(locals);
+    std::string what = fault_of(stage_, stage_, stage_.roots, stage_.sum().retired.size());
+    if (what.empty())
+      what = stage_.miscounted(ImageReader<Stage>(stage_, Twin::rw).read(stage_.roots).leaves);
+    return what.empty() ? scene_.wrong(player_, stage_.sum()) : what;
+  }
+
+  const Scene& scene_;
+  Stage stage_;
+  Player player_{stage_};
+};
+
+void nothing(Player&) {}
+
+Program install(Index index, Level level = Level::pte) {
+  return [=](Player& p) { p.install_and_find(index, level); };
+}
+Program find(Index index) {
+  return [=](Player& p) { p.find(index); };
+}
+Program grow(Index index) {
+  return [=](Player& p) { p.grow(index); };
+}
+/// Half of a 1-GiB slot's tables are there.
+void prepare_tables(Player& p) { p.install(601); }
+/// Slot 1 has empty tables, and slot 2 a page.
+void prepare_promotion(Player& p) {
+  p.install(512);
+  p.remove({512, 513});
+  p.install(1024);
+}
+void prepare_large(Player& p) { p.install(512, Level::pmd); }
+void prepare_full(Player& p) {
+  p.install(512, Level::pmd);
+  p.split(512);
+}
+
+auto wins(unsigned count) {
+  return [=](Player&, const Local& sum) {
+    return sum.won() == count ? "" : std::to_string(sum.won()) + " succeeded";
+  };
+}
+auto is_there(bool yes, Index index) {
+  return [=](Player& p, const Local&) {
+    return p.has(Twin::rw, index) == yes ? "" : yes ? "a page is lost" : "a page is back";
+  };
+}
+std::string anything(Player&, const Local&) { return {}; }
+
+const Scene scenes[] = {
+    // install() and grow() with each other and with readers: no lock.
+    {"SameHole", nothing, {install(5), install(5)}, wins(1), 5},
+    {"SameHoleUnderTables", prepare_tables, {install(600), install(600)}, wins(2), 600},
+    {"SameHoleUnderNewTables", nothing, {install(600), install(600)}, wins(1), 600},
+    {"SameHoleThreeTimes",
+     prepare_tables,
+     {install(600), install(600), install(600)},
+     wins(2),
+     600},
+    {"SameHoleAndReader", prepare_tables, {install(600), install(600), find(600)}, wins(2), 600},
+    {"NewTablesAndReader", nothing, {install(600), find(600)}, wins(1), 600},
+    {"NewTableAndTwoReaders", prepare_promotion, {install(5), find(5), find(5)}, wins(3), 5},
+    {"Neighbours", nothing, {install(5), install(6)}, wins(2), 5},
+    {"OneHigherThanTheOther", nothing, {install(5), install(600)}, wins(2), 5},
+    {"GrowAndInstall", nothing, {grow(pages_1g), install(5)}, wins(2), 5},
+    {"GrowAndGrow", install(5), {grow(600), grow(pages_1g), find(5)}, wins(3), 5},
+    {"SmallAndLarge", nothing, {install(512, Level::pmd), install(600)}, wins(1), 600},
+    {"SmallAndLargeUnderTables",
+     install(5000),
+     {install(512, Level::pmd), install(600), find(600)},
+     wins(2),
+     600},
+    {"LargeAndLarge",
+     install(5000),
+     {install(512, Level::pmd), install(512, Level::pmd), find(700)},
+     wins(2),
+     600},
+    {"LargeAndTwoSmall",
+     install(5000),
+     {install(512, Level::pmd), install(512), install(600)},
+     [](Player&, const Local& sum) { return sum.won() == 2 || sum.won() == 3 ? "" : "won"; },
+     600},
+    {"PersistMeetsInstall",
+     prepare_tables,
+     {install(600),
+      [](Player& p) {
+        p.persist(600);
+        p.find(600);
+      }},
+     wins(2),
+     600},
+    {"WithoutSecondTable", nothing, {install(600), install(600)}, anything, 600, 2},
+    {"WithoutThirdTable", nothing, {install(600), install(600)}, anything, 600, 3},
+    {"WithoutFourthTable", nothing, {install(600), install(600)}, anything, 600, 4},
+    {"GraftMeetsInstall",
+     install(5000),
+     {install(600),
+      [](Player& p) {
+        p.graft(Twin::rw, 512, Level::pmd);
+        p.graft(Twin::ro, 0, Level::pud);
+      },
+      [](Player& p) { p.graft(Twin::ro, 512, Level::pmd); }},
+     wins(2),
+     600},
+
+    // What returns to `none` or replaces, with readers, with growth, and with the kernel.
+    {"RemoveAndReaders",
+     prepare_tables,
+     {[](Player& p) { p.remove({601, 602}); }, [](Player& p) { p.peek(Twin::rw, 601); },
+      [](Player& p) { p.peek(Twin::ro, 601); }},
+     is_there(false, 601),
+     601},
+    {"PruneAndReaders",
+     prepare_tables,
+     {[](Player& p) { p.remove({512, 1024}, /*prune=*/true); },
+      [](Player& p) { p.peek(Twin::rw, 601); }, [](Player& p) { p.peek(Twin::ro, 601); }},
+     is_there(false, 601),
+     601},
+    {"RemoveAndGrow",
+     install(5),
+     {[](Player& p) { p.remove({5, 6}); }, grow(pages_1g)},
+     is_there(false, 5),
+     5},
+    {"RemoveAndInstall",
+     prepare_tables,
+     {[](Player& p) { p.alone([&] { p.remove({600, 602}); }); },
+      [](Player& p) { p.shared([&] { p.install(600); }); },
+      [](Player& p) { p.peek(Twin::ro, 600); }},
+     is_there(false, 601),
+     600},
+    {"PruneAndInstall",
+     prepare_tables,
+     {[](Player& p) { p.alone([&] { p.remove({512, 1024}, /*prune=*/true); }); },
+      [](Player& p) { p.shared([&] { p.install(600); }); },
+      [](Player& p) { p.peek(Twin::ro, 600); }},
+     is_there(false, 601),
+     600},
+    {"SplitAndReaders",
+     prepare_large,
+     {[](Player& p) { p.split(512); }, [](Player& p) { p.keep_finding(Twin::rw, 700); },
+      [](Player& p) { p.keep_finding(Twin::ro, 700); }},
+     is_there(true, 700),
+     700},
+    {"SplitAndGrow",
+     prepare_large,
+     {[](Player& p) { p.split(512); }, grow(tall), [](Player& p) { p.keep_finding(Twin::ro, 700); }},
+     is_there(true, 700),
+     700},
+    {"MergeAndReaders",
+     prepare_full,
+     {[](Player& p) { p.merge(512); }, [](Player& p) { p.keep_finding(Twin::rw, 700); },
+      [](Player& p) { p.keep_finding(Twin::ro, 700); }},
+     is_there(true, 700),
+     700},
+    {"PromoteAndReaders",
+     prepare_promotion,
+     {[](Player& p) { p.promote(512); }, [](Player& p) { p.keep_finding(Twin::rw, 1024); },
+      [](Player& p) {
+        p.find(600);
+        p.keep_finding(Twin::ro, 1024);
+      }},
+     is_there(true, 600),
+     1024},
+    {"PromoteAndGrow",
+     prepare_promotion,
+     {[](Player& p) { p.promote(512); }, grow(tall),
+      [](Player& p) { p.keep_finding(Twin::ro, 1024); }},
+     is_there(true, 600),
+     1024},
+    {"PromoteAndGrowTwice",
+     prepare_promotion,
+     {[](Player& p) { p.promote(512); }, grow(pages_1g), grow(tall)},
+     is_there(true, 1024),
+     600},
+    {"PromoteOfTheFirstSlotAndGrow",
+     [](Player& p) {
+       p.install(0);
+       p.remove({0, 1});
+     },
+     {[](Player& p) { p.promote(0); }, grow(pages_1g), find(5)},
+     is_there(true, 5),
+     5},
+    {"PromoteAndInstall",
+     prepare_promotion,
+     {[](Player& p) {
+        p.alone([&] {
+          p.remove({600, 601});
+          p.promote(512);
+        });
+      },
+      [](Player& p) { p.shared([&] { p.install(5); }); },
+      [](Player& p) { p.shared([&] { p.install(600); }); }},
+     is_there(true, 600),
+     1024},
+    {"PromoteRemoveAndReader",
+     prepare_promotion,
+     {[](Player& p) { p.alone([&] { p.promote(512); }); },
+      [](Player& p) { p.alone([&] { p.remove({512, 1024}); }); },
+      [](Player& p) { p.peek(Twin::rw, 600); }},
+     anything,
+     600},
+};
+
+/// The kernel rewrites the leaf of page 512 in one twin's table, meanwhile.
+Scene with_kernel(const char* name, Twin twin, Level level, Program before, Program act,
+                  std::function<std::string(Player&, const Local&)> wrong) {
+  auto table = std::make_shared<StageTable*>();
+  return {name,
+          [=](Player& p) {
+            before(p);
+            *table = p.table(twin, 512, level);
+          },
+          {act, [=](Player& p) { p.rewrite(*table, 512, level); }},
+          wrong};
+}
+void remove_large(Player& p) { p.remove({512, 1024}); }
+void split_large(Player& p) { p.split(512); }
+std::string retired_is_clear(Player& p, const Local&) {
+  return p.has_retired_leaf(512) ? "a leaf in a retired table is back" : "";
+}
+const Scene kernel_scenes[] = {
+    with_kernel("RemoveRw", Twin::rw, Level::pmd, prepare_large, remove_large,
+                is_there(false, 600)),
+    with_kernel("RemoveRo", Twin::ro, Level::pmd, prepare_large, remove_large,
+                is_there(false, 600)),
+    with_kernel("RemoveSmallRw", Twin::rw, Level::pte, install(512), remove_large,
+                is_there(false, 512)),
+    with_kernel("RemoveSmallRo", Twin::ro, Level::pte, install(512), remove_large,
+                is_there(false, 512)),
+    with_kernel("SplitRw", Twin::rw, Level::pmd, prepare_large, split_large, is_there(true, 600)),
+    with_kernel("SplitRo", Twin::ro, Level::pmd, prepare_large, split_large, is_there(true, 600)),
+    {"ForgetRw",
+     [](Player& p) {
+       prepare_large(p);
+       p.install(1024);
+       p.remove({1024, 1025});
+       p.promote(1024);
+       p.remove({512, 1024});
+     },
+     {[](Player& p) { p.forget_retired({512, 1024}); },
+      [](Player& p) { p.rewrite_retired(512); }},
+     retired_is_clear},
+};
+
+std::ostream& operator<<(std::ostream& out, const Scene& scene) { return out << scene.name; }
+std::string name_of(const testing::TestParamInfo<Scene>& info) { return info.param.name; }
+
+class TreeExplored : public testing::TestWithParam<Scene> {};
+INSTANTIATE_TEST_SUITE_P(With, TreeExplored, testing::ValuesIn(scenes), name_of);
+INSTANTIATE_TEST_SUITE_P(WithTheKernel, TreeExplored, testing::ValuesIn(kernel_scenes), name_of);
+
+TEST_P(TreeExplored, HoldsInEveryExecution) {
+  const Play play(GetParam());
+  EXPECT_EQ(play.fault, "");
+  EXPECT_GT(play.size.ends, 1u);
+  record(play.size);
+}
+
+}  // namespace
+}  // namespace morsel::test

@@ -60,17 +60,24 @@ template <class Atomic>
 class BasicEntry {
  public:
   /// Acquire: what the entry leads to was written before it was published.
-  u64 load() const { return Atomic::load(bits_); }
+  template <Order order = Order::acquire>
+  u64 load() const {
+    return Atomic::template load<order>(bits_);
+  }
 
   /// none → desired. Release: the table or frame behind it is complete first. On failure
   /// `seen` holds what is there, acquired.
+  template <Order success = Order::release, Order failure = Order::acquire>
   bool publish(u64 desired, u64& seen) {
     seen = 0;
-    return Atomic::template compare_exchange<Order::release, Order::acquire>(bits_, seen, desired);
+    return Atomic::template compare_exchange<success, failure>(bits_, seen, desired);
   }
 
   /// Anything → desired, under the table's lock. Returns what was there.
-  u64 exchange(u64 desired) { return Atomic::exchange(bits_, desired); }
+  template <Order order = Order::acq_rel>
+  u64 exchange(u64 desired) {
+    return Atomic::template exchange<order>(bits_, desired);
+  }
 
   /// Only for tables that nobody else can see yet.
   void init(u64 bits) { Atomic::init(bits_, bits); }

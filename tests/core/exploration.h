@@ -11,12 +11,14 @@
 
 namespace morsel::test {
 
+inline constexpr unsigned all_outdated_loads = ~0U;
+
 /// How many outdated values each thread may read: one, or as MORSELS_EXPLORE says, a number or
 /// `all`. Then the exploration is exhaustive.
 inline unsigned outdated_loads() {
   const char* wish = std::getenv("MORSELS_EXPLORE");
   if (wish == nullptr) return 1;
-  return std::string_view(wish) == "all" ? ~0U : unsigned(std::strtoul(wish, nullptr, 10));
+  return std::string_view(wish) == "all" ? all_outdated_loads : unsigned(std::strtoul(wish, nullptr, 10));
 }
 
 struct Size {

@@ -241,9 +241,7 @@ class Explorer {
  public:
   using Program = std::function<void(Local&)>;
   using Check = std::function<std::string(const std::vector<Local>&, bool over)>;
-  static constexpr unsigned unbounded = ~0U;
-
-  Explorer(std::vector<Program> programs, Check check, unsigned outdated = unbounded)
+  Explorer(std::vector<Program> programs, Check check, unsigned outdated)
       : memory_(unsigned(programs.size()), outdated),
         programs_(std::move(programs)),
         check_(std::move(check)) {}

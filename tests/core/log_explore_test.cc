@@ -44,7 +44,7 @@ class LogPlay {
       }
       local.slot = slot;
       // It writes to the record, makes the changes, and clears it.
-      Run::learn(&cleared_[Run::current()->thread()][i]);
+      Run::learn(&cleared_[Run::current()->thread()][local.used.size()]);
       local.used.push_back(slot);
       slots_.give_back(slot);
       local.slot = log_records;
@@ -77,7 +77,7 @@ class LogPlay {
 
 TEST(LogExplored, LastRecordOfTwo) { LogPlay(2, 1, 2); }
 TEST(LogExplored, LastRecordOfThree) { LogPlay(3, 1, 1); }
-TEST(LogExplored, OneEach) { LogPlay(3, 3, 1); }
+TEST(LogExplored, OneEach) { LogPlay(2, 2, 2); }
 TEST(LogExplored, TwoForThree) { LogPlay(3, 2, 1); }
 
 }  // namespace

@@ -60,24 +60,24 @@ template <class Atomic>
 class BasicEntry {
  public:
   /// Acquire: what the entry leads to was written before it was published.
-  template <Order order = Order::acquire>
-  u64 load() const {
-    return Atomic::template load<order>(bits_);
+  u64 load() const { return Atomic::load(bits_); }
+
+  /// none → desired. Release: the table or frame behind it is complete before it can be found, and
+  /// so is what else its finder relies on (the leaf in rw, of one in ro). Relaxed on failure: who
+  /// wants to follow what was quicker loads it.
+  template <Order order = Order::release>
+  bool publish(u64 desired) {
+    u64 seen = 0;
+    return Atomic::template compare_exchange<order, Order::relaxed>(bits_, seen, desired);
   }
 
-  /// none → desired. Release: the table or frame behind it is complete first. On failure
-  /// `seen` holds what is there, acquired.
-  template <Order success = Order::release, Order failure = Order::acquire>
-  bool publish(u64 desired, u64& seen) {
-    seen = 0;
-    return Atomic::template compare_exchange<success, failure>(bits_, seen, desired);
-  }
+  /// Anything → desired, under the table's lock. Returns what was there. Release: as above. No
+  /// acquire: what was there was published before the caller shut out those who publish.
+  u64 exchange(u64 desired) { return Atomic::template exchange<Order::release>(bits_, desired); }
 
-  /// Anything → desired, under the table's lock. Returns what was there.
-  template <Order order = Order::acq_rel>
-  u64 exchange(u64 desired) {
-    return Atomic::template exchange<order>(bits_, desired);
-  }
+  /// Anything → none, under the table's lock. Relaxed: `none` leads nowhere. That a frame is given to
+  /// others only when nobody can find it here is the caller's business: a TLB flush, a grace period.
+  void clear() { Atomic::template exchange<Order::relaxed>(bits_, 0UL); }
 
   /// Only for tables that nobody else can see yet.
   void init(u64 bits) { Atomic::init(bits_, bits); }

@@ -132,15 +132,14 @@ class Tree {
         return status;
       }
     }
-    u64 seen = 0;
     const u64 slot = slot_of(index, level);
     host_.order(Site::leaf_ready);  // the frame's contents, before anything leads to it
-    if (!table[0]->at(slot).publish(format().make_leaf(Twin::rw, pfn, level), seen)) {
+    if (!table[0]->at(slot).publish(format().make_leaf(Twin::rw, pfn, level))) {
       complete(index);
       return Error::occupied;
     }
     // Fails only if somebody who met our rw leaf was quicker to complete it: the same value.
-    table[1]->at(slot).publish(format().make_leaf(Twin::ro, pfn, level), seen);
+    table[1]->at(slot).publish(format().make_leaf(Twin::ro, pfn, level));
     host_.changed(Site::leaf_rw, &table[0]->at(slot), sizeof(Entry));
     host_.changed(Site::leaf_ro, &table[1]->at(slot), sizeof(Entry));
     host_.order(Site::leaf_installed);
@@ -230,7 +229,7 @@ class Tree {
       const u64 entry = retired->at(slot).load();
       if (entry == 0 || !format().is_leaf(entry, Level::pmd)) continue;
       TableLock<H> lock(host_, retired);
-      retired->at(slot).exchange(0);
+      retired->at(slot).clear();
     }
   }
 
@@ -356,7 +355,7 @@ class Tree {
 
   Status grow_to(Twin twin, Level wanted) {
     u64& word = roots_.word[unsigned(twin)];
-    u64 old = Atomic::load(word);
+    u64 old = Atomic::template load<Order::relaxed>(word);  // not followed here
     while (static_cast<Level>(old & level_mask) < wanted) {
       const Level level = old == 0 ? wanted : above(static_cast<Level>(old & level_mask));
       Table* table = host_.allocate_table(level);
@@ -367,9 +366,10 @@ class Tree {
       }
       host_.order(Site::root_ready);
       const u64 made = host_.address_of(table) | static_cast<u64>(level);
-      // Release: the new root leads to the old one before it is seen. On failure somebody else
-      // grew the tree; look again from there.
-      if (Atomic::compare_exchange(word, old, made)) {
+      // Release: the new root leads to the old one before it is seen. That the old one is complete,
+      // who reads the word learns too: an exchange hands on what was released there before it.
+      // On failure somebody else grew the tree; look again from there.
+      if (Atomic::template compare_exchange<Order::release, Order::relaxed>(word, old, made)) {
         host_.changed(Site::root, &word, sizeof(word));
         old = made;
       } else {
@@ -392,7 +392,7 @@ class Tree {
         if (made == nullptr) return Error::no_memory;
         const u64 desired = format().make_table(host_.address_of(made));
         host_.order(Site::table_ready);
-        if (entry.publish(desired, bits)) {
+        if (entry.publish(desired)) {
           host_.changed(Site::table_linked, &entry, sizeof(entry));
           bits = desired;
         } else {
@@ -414,9 +414,9 @@ class Tree {
     if (!find(Twin::rw, index, bits, level)) return;
     Table* table = nullptr;
     if (!descend(Twin::ro, index, level, table).ok()) return;  // there already
-    u64 seen = 0;
-    Entry& entry = table->at(slot_of(index, level));
-    entry.publish(format().make_leaf(Twin::ro, format().pfn(bits), level), seen);
+    // Release: it hands on what it has found with the leaf in rw.
+    table->at(slot_of(index, level))
+        .publish(format().make_leaf(Twin::ro, format().pfn(bits), level));
   }
 
   /// The pmd table above a page; the caller knows that it exists.
@@ -452,7 +452,10 @@ class Tree {
   void relink(Twin twin, Index index, Table* old, Table* fresh) {
     u64 seen = host_.address_of(old) | static_cast<u64>(Level::pmd);
     const u64 made = host_.address_of(fresh) | static_cast<u64>(Level::pmd);
-    if (Atomic::compare_exchange(roots_.word[unsigned(twin)], seen, made)) return;
+    // Release: the copy is complete. Whoever has grown the tree instead is acquired by root().
+    if (Atomic::template compare_exchange<Order::release, Order::relaxed>(
+            roots_.word[unsigned(twin)], seen, made))
+      return;
     Level level{};
     Table* table = root(twin, level);
     for (; level > Level::pud; level = below(level))
@@ -558,7 +561,7 @@ class Tree {
       for (; slot < entries_per_table && base + slot < range.last; slot++) {
         const u64 entry = table->at(slot).load();
         if (entry == 0) continue;
-        table->at(slot).exchange(0);
+        table->at(slot).clear();
         sink(format().pfn(entry), level);
       }
       host_.changed(Site::leaves_cleared, &table->at(first), (slot - first) * sizeof(Entry));

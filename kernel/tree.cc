@@ -126,8 +126,7 @@ alignas(Table) u64 planted[entries_per_table];
 
 void write_out_of_bounds() {
   volatile u64 past_the_end = entries_per_table;
-  u64 seen = 0;
-  reinterpret_cast<Table*>(planted)->at(past_the_end).publish(1, seen);
+  reinterpret_cast<Table*>(planted)->at(past_the_end).publish(1);
 }
 #else
 void write_out_of_bounds() {}

@@ -13,11 +13,11 @@ namespace morsel::test {
 
 inline constexpr unsigned all_outdated_loads = ~0U;
 
-/// How many outdated values each thread may read: one, or as MORSELS_EXPLORE says, a number or
+/// How many outdated values each thread may read: `usual`, or as MORSELS_EXPLORE says, a number or
 /// `all`. Then the exploration is exhaustive.
-inline unsigned outdated_loads() {
+inline unsigned outdated_loads(unsigned usual = 1) {
   const char* wish = std::getenv("MORSELS_EXPLORE");
-  if (wish == nullptr) return 1;
+  if (wish == nullptr) return usual;
   return std::string_view(wish) == "all" ? all_outdated_loads : unsigned(std::strtoul(wish, nullptr, 10));
 }
 

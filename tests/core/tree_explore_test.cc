@@ -113,6 +113,19 @@ const Scene large_scenes[] = {
      wins(1),
      600},
     {"WithoutFourthTable", nothing, {install(600), install(600)}, anything, 600, 4},
+    {"PromoteAndGrowTwice",
+     prepare_promotion,
+     {[](Player& p) { p.promote(512); }, grow(pages_1g), grow(tall)},
+     is_there(true, 1024),
+     600},
+    {"PromoteOfTheFirstSlotAndGrow",
+     [](Player& p) {
+       p.install(0);
+       p.remove({0, 1});
+     },
+     {[](Player& p) { p.promote(0); }, grow(pages_1g), find(5)},
+     is_there(true, 5),
+     5},
     {"LargeAndTwoSmall",
      nothing,
      {install(512, Level::pmd), install(512), install(600)},
@@ -239,17 +252,12 @@ const Scene scenes[] = {
       [](Player& p) { p.keep_finding(Twin::ro, 1024); }},
      is_there(true, 600),
      1024},
-    {"PromoteAndGrowTwice",
-     prepare_promotion,
-     {[](Player& p) { p.promote(512); }, grow(pages_1g), grow(tall)},
-     is_there(true, 1024),
-     600},
     {"PromoteOfTheFirstSlotAndGrow",
      [](Player& p) {
        p.install(0);
        p.remove({0, 1});
      },
-     {[](Player& p) { p.promote(0); }, grow(pages_1g), find(5)},
+     {[](Player& p) { p.promote(0); }, grow(pages_1g)},
      is_there(true, 5),
      5},
     {"PromoteAndInstall",

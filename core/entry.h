@@ -75,8 +75,8 @@ class BasicEntry {
   /// acquire: what was there was published before the caller shut out those who publish.
   u64 exchange(u64 desired) { return Atomic::template exchange<Order::release>(bits_, desired); }
 
-  /// Anything → none, under the table's lock. Relaxed: `none` leads nowhere. That a frame is given to
-  /// others only when nobody can find it here is the caller's business: a TLB flush, a grace period.
+  /// Anything → none, under the table's lock. Relaxed: `none` leads nowhere. That a frame is given
+  /// to others only when nobody can find it here is the caller's business: a TLB flush, and so on.
   void clear() { Atomic::template exchange<Order::relaxed>(bits_, 0UL); }
 
   /// Only for tables that nobody else can see yet.

@@ -11,6 +11,13 @@
 // tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
 // who finds it in rw only (the installer is between its two steps) completes ro itself with the
 // same value. ro is therefore the twin that software looks pages up in.
+//
+// Memory orders. What leads somewhere, a root word or an entry, is published with release when all
+// that it leads to is written, and loaded with acquire by whoever follows it; so each step down is
+// sure of the next one. The leaf in ro is published after that in rw, by who has put rw's in or
+// acquired it; so who acquires ro's finds rw's. `none` leads nowhere: to clear is relaxed, and so
+// is a load that is not followed. What clears or replaces relies on the caller's lock for all that
+// installers did, and they for all that it did.
 #pragma once
 
 #include "host.h"

@@ -12,8 +12,8 @@ class BasicLogSlots {
  public:
   /// False: all are in use.
   ///
-  /// Acquire: the last user's clearing of the record comes before its next use. Whoever took or gave
-  /// back other records in between hands that on, as all changes are exchanges.
+  /// Acquire: the last user's clearing of the record comes before its next use. Whoever took or
+  /// gave back other records in between hands that on, as all changes are exchanges.
   bool take(unsigned& slot) {
     u32 taken = Atomic::template load<Order::relaxed>(taken_);
     while (taken != ~0U) {

@@ -18,7 +18,8 @@ inline constexpr unsigned all_outdated_loads = ~0U;
 inline unsigned outdated_loads(unsigned usual = 1) {
   const char* wish = std::getenv("MORSELS_EXPLORE");
   if (wish == nullptr) return usual;
-  return std::string_view(wish) == "all" ? all_outdated_loads : unsigned(std::strtoul(wish, nullptr, 10));
+  return std::string_view(wish) == "all" ? all_outdated_loads
+                                         : unsigned(std::strtoul(wish, nullptr, 10));
 }
 
 struct Size {

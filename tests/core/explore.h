@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // All executions of a few threads of lock-free code, step by step: every interleaving, and at every
-// load every value that the C++ memory model allows (weak_memory.h). The code takes its atomics as a
-// template parameter, and here they are ExploredAtomic.
+// load every value that the C++ memory model allows (weak_memory.h). The code takes its atomics as
+// a template parameter, and here they are ExploredAtomic.
 //
 // No thread is needed. What a thread does is a function of what its operations have returned so
 // far, its *past*. So to let it take one more step, it is run from its beginning with what it has
@@ -215,7 +215,8 @@ struct ExploredAtomic {
   }
   template <class T>
   static void init(T& word, T value) {
-    Run::act({.kind = Operation::store, .word = &word, .size = sizeof(T), .desired = to_word(value)});
+    Run::act(
+        {.kind = Operation::store, .word = &word, .size = sizeof(T), .desired = to_word(value)});
   }
 };
 

@@ -35,7 +35,7 @@ struct Piece {
 /// What one thread owns, gave away and was told.
 struct Local {
   std::vector<Piece> held;
-  std::vector<Piece> given;  ///< of those that it had from the beginning
+  std::vector<Piece> given;     ///< of those that it had from the beginning
   std::vector<Piece> put_last;  ///< all that it wrote to last, in the order of its puts
   unsigned got = 0, failed = 0, claimed = 0, put = 0;
 };
@@ -98,7 +98,8 @@ class Play {
  public:
   using Allocator = BasicFrameAllocator<Atomic>;
 
-  explicit Play(const Scene& scene, unsigned outdated = outdated_loads()) : scene_(scene), pool_(scene.frames, slots) {
+  explicit Play(const Scene& scene, unsigned outdated = outdated_loads())
+      : scene_(scene), pool_(scene.frames, slots) {
     for (unsigned slot = 0; scene.reserved && slot < slots; slot++) {
       const Result<u64> frame = pool_.allocator.get(Level::pte, slot);
       if (!frame.ok() || frame.value() != slot * area_frames) std::abort();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Installers, growers and a promotion that race without any lock: every page is won exactly once, who loses
-// finds the winner's page in both twins at once, and afterwards the twins are equal.
+// Installers, growers and a promotion that race without any lock: every page is won exactly once,
+// who loses finds the winner's page in both twins at once, and afterwards the twins are equal.
 #include <algorithm>
 
 #include "threads.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Every execution of two or three threads on a small tree. At every moment what is in ro is in rw;
-// whoever follows an entry finds behind it what was to be there; and in the end the twins are equal,
-// and no table and no frame is lost or has two places. tests/core/prove-mutants changes core, one
-// order or one check at a time, and these tests must notice.
+// whoever follows an entry finds behind it what was to be there; and in the end the twins are
+// equal, and no table and no frame is lost or has two places. tests/core/prove-mutants changes
+// core, one order or one check at a time, and these tests must notice.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -23,7 +23,7 @@ struct Scene {
   Program before;
   std::vector<Program> threads;
   std::function<std::string(Player&, const Local& sum)> wrong;  ///< in the end
-  Index watched = 0;        ///< in rw whenever it is in ro; 0: the kernel rewrites it
+  Index watched = 0;      ///< in rw whenever it is in ro; 0: the kernel rewrites it
   unsigned fails_at = 0;  ///< which allocation of each thread fails
 };
 
@@ -78,12 +78,49 @@ Program find(Index index) {
 Program grow(Index index) {
   return [=](Player& p) { p.grow(index); };
 }
+Program peek(Twin twin, Index index) {
+  return [=](Player& p) { p.peek(twin, index); };
+}
+Program keep_finding(Twin twin, Index index) {
+  return [=](Player& p) { p.keep_finding(twin, index); };
+}
+Program graft(Twin twin, Index index, Level slot) {
+  return [=](Player& p) { p.graft(twin, index, slot); };
+}
+Program remove(Index first, Index last) {
+  return [=](Player& p) { p.remove({first, last}); };
+}
+Program remove_and_prune(Index first, Index last) {
+  return [=](Player& p) { p.remove({first, last}, /*prune=*/true); };
+}
+Program split(Index index) {
+  return [=](Player& p) { p.split(index); };
+}
+Program merge(Index slot) {
+  return [=](Player& p) { p.merge(slot); };
+}
+Program promote(Index slot) {
+  return [=](Player& p) { p.promote(slot); };
+}
+/// One after the other; with the lock that installers share, or alone.
+Program both(Program one, Program other) {
+  return [=](Player& p) {
+    one(p);
+    other(p);
+  };
+}
+Program shared(Program body) {
+  return [=](Player& p) { p.shared([&] { body(p); }); };
+}
+Program alone(Program body) {
+  return [=](Player& p) { p.alone([&] { body(p); }); };
+}
 /// Half of a 1-GiB slot's tables are there.
 void prepare_tables(Player& p) { p.install(601); }
 /// Slot 1 has empty tables, and slot 2 a page.
 void prepare_promotion(Player& p) {
   p.install(512);
-  p.remove({512, 513});
+  remove(512, 513)(p);
   p.install(1024);
 }
 void prepare_large(Player& p) { p.install(512, Level::pmd); }
@@ -115,15 +152,12 @@ const Scene large_scenes[] = {
     {"WithoutFourthTable", nothing, {install(600), install(600)}, anything, 600, 4},
     {"PromoteAndGrowTwice",
      prepare_promotion,
-     {[](Player& p) { p.promote(512); }, grow(pages_1g), grow(tall)},
+     {promote(512), grow(pages_1g), grow(tall)},
      is_there(true, 1024),
      600},
     {"PromoteOfTheFirstSlotAndGrow",
-     [](Player& p) {
-       p.install(0);
-       p.remove({0, 1});
-     },
-     {[](Player& p) { p.promote(0); }, grow(pages_1g), find(5)},
+     both(install(0), remove(0, 1)),
+     {promote(0), grow(pages_1g), find(5)},
      is_there(true, 5),
      5},
     {"LargeAndTwoSmall",
@@ -168,115 +202,78 @@ const Scene scenes[] = {
      600},
     {"PersistMeetsInstall",
      prepare_tables,
-     {install(600),
-      [](Player& p) {
-        p.persist(600);
-        p.find(600);
-      }},
+     {install(600), both([](Player& p) { p.persist(600); }, find(600))},
      wins(2),
      600},
     {"WithoutSecondTable", nothing, {install(600), install(600)}, anything, 600, 2},
     {"WithoutThirdTable", nothing, {install(600), install(600)}, anything, 600, 3},
     {"GraftMeetsInstall",
      install(5000),
-     {install(600),
-      [](Player& p) {
-        p.graft(Twin::rw, 512, Level::pmd);
-        p.graft(Twin::ro, 0, Level::pud);
-      },
-      [](Player& p) { p.graft(Twin::ro, 512, Level::pmd); }},
+     {install(600), both(graft(Twin::rw, 512, Level::pmd), graft(Twin::ro, 0, Level::pud)),
+      graft(Twin::ro, 512, Level::pmd)},
      wins(2),
      600},
 
     // What returns to `none` or replaces, with readers, with growth, and with the kernel.
     {"RemoveAndReaders",
      prepare_tables,
-     {[](Player& p) { p.remove({601, 602}); }, [](Player& p) { p.peek(Twin::rw, 601); },
-      [](Player& p) { p.peek(Twin::ro, 601); }},
+     {remove(601, 602), peek(Twin::rw, 601), peek(Twin::ro, 601)},
      is_there(false, 601),
      601},
     {"PruneAndReaders",
      prepare_tables,
-     {[](Player& p) { p.remove({512, 1024}, /*prune=*/true); },
-      [](Player& p) { p.peek(Twin::rw, 601); }, [](Player& p) { p.peek(Twin::ro, 601); }},
+     {remove_and_prune(512, 1024), peek(Twin::rw, 601), peek(Twin::ro, 601)},
      is_there(false, 601),
      601},
-    {"RemoveAndGrow",
-     install(5),
-     {[](Player& p) { p.remove({5, 6}); }, grow(pages_1g)},
-     is_there(false, 5),
-     5},
+    {"RemoveAndGrow", install(5), {remove(5, 6), grow(pages_1g)}, is_there(false, 5), 5},
     {"RemoveAndInstall",
      prepare_tables,
-     {[](Player& p) { p.alone([&] { p.remove({600, 602}); }); },
-      [](Player& p) { p.shared([&] { p.install(600); }); },
-      [](Player& p) { p.peek(Twin::ro, 600); }},
+     {alone(remove(600, 602)), shared(install(600)), peek(Twin::ro, 600)},
      is_there(false, 601),
      600},
     {"PruneAndInstall",
      prepare_tables,
-     {[](Player& p) { p.alone([&] { p.remove({512, 1024}, /*prune=*/true); }); },
-      [](Player& p) { p.shared([&] { p.install(600); }); },
-      [](Player& p) { p.peek(Twin::ro, 600); }},
+     {alone(remove_and_prune(512, 1024)), shared(install(600)), peek(Twin::ro, 600)},
      is_there(false, 601),
      600},
     {"SplitAndReaders",
      prepare_large,
-     {[](Player& p) { p.split(512); }, [](Player& p) { p.keep_finding(Twin::rw, 700); },
-      [](Player& p) { p.keep_finding(Twin::ro, 700); }},
+     {split(512), keep_finding(Twin::rw, 700), keep_finding(Twin::ro, 700)},
      is_there(true, 700),
      700},
     {"SplitAndGrow",
      prepare_large,
-     {[](Player& p) { p.split(512); }, grow(tall), [](Player& p) { p.keep_finding(Twin::ro, 700); }},
+     {split(512), grow(tall), keep_finding(Twin::ro, 700)},
      is_there(true, 700),
      700},
     {"MergeAndReaders",
      prepare_full,
-     {[](Player& p) { p.merge(512); }, [](Player& p) { p.keep_finding(Twin::rw, 700); },
-      [](Player& p) { p.keep_finding(Twin::ro, 700); }},
+     {merge(512), keep_finding(Twin::rw, 700), keep_finding(Twin::ro, 700)},
      is_there(true, 700),
      700},
     {"PromoteAndReaders",
      prepare_promotion,
-     {[](Player& p) { p.promote(512); }, [](Player& p) { p.keep_finding(Twin::rw, 1024); },
-      [](Player& p) {
-        p.find(600);
-        p.keep_finding(Twin::ro, 1024);
-      }},
+     {promote(512), keep_finding(Twin::rw, 1024), both(find(600), keep_finding(Twin::ro, 1024))},
      is_there(true, 600),
      1024},
     {"PromoteAndGrow",
      prepare_promotion,
-     {[](Player& p) { p.promote(512); }, grow(tall),
-      [](Player& p) { p.keep_finding(Twin::ro, 1024); }},
+     {promote(512), grow(tall), keep_finding(Twin::ro, 1024)},
      is_there(true, 600),
      1024},
     {"PromoteOfTheFirstSlotAndGrow",
-     [](Player& p) {
-       p.install(0);
-       p.remove({0, 1});
-     },
-     {[](Player& p) { p.promote(0); }, grow(pages_1g)},
+     both(install(0), remove(0, 1)),
+     {promote(0), grow(pages_1g)},
      is_there(true, 5),
      5},
     {"PromoteAndInstall",
      prepare_promotion,
-     {[](Player& p) {
-        p.alone([&] {
-          p.remove({600, 601});
-          p.promote(512);
-        });
-      },
-      [](Player& p) { p.shared([&] { p.install(5); }); },
-      [](Player& p) { p.shared([&] { p.install(600); }); }},
+     {alone(both(remove(600, 601), promote(512))), shared(install(5)), shared(install(600))},
      is_there(true, 600),
      1024},
     {"PromoteRemoveAndReader",
      prepare_promotion,
-     {[](Player& p) { p.alone([&] { p.promote(512); }); },
-      [](Player& p) { p.alone([&] { p.remove({512, 1024}); }); },
-      [](Player& p) { p.peek(Twin::rw, 600); }},
+     {alone(promote(512)), alone(remove(512, 1024)), peek(Twin::rw, 600)},
      anything,
      600},
 };
@@ -293,32 +290,29 @@ Scene with_kernel(const char* name, Twin twin, Level level, Program before, Prog
           {act, [=](Player& p) { p.rewrite(*table, 512, level); }},
           wrong};
 }
-void remove_large(Player& p) { p.remove({512, 1024}); }
-void split_large(Player& p) { p.split(512); }
 std::string retired_is_clear(Player& p, const Local&) {
   return p.has_retired_leaf(512) ? "a leaf in a retired table is back" : "";
 }
 const Scene kernel_scenes[] = {
-    with_kernel("RemoveRw", Twin::rw, Level::pmd, prepare_large, remove_large,
+    with_kernel("RemoveRw", Twin::rw, Level::pmd, prepare_large, remove(512, 1024),
                 is_there(false, 600)),
-    with_kernel("RemoveRo", Twin::ro, Level::pmd, prepare_large, remove_large,
+    with_kernel("RemoveRo", Twin::ro, Level::pmd, prepare_large, remove(512, 1024),
                 is_there(false, 600)),
-    with_kernel("RemoveSmallRw", Twin::rw, Level::pte, install(512), remove_large,
+    with_kernel("RemoveSmallRw", Twin::rw, Level::pte, install(512), remove(512, 1024),
                 is_there(false, 512)),
-    with_kernel("RemoveSmallRo", Twin::ro, Level::pte, install(512), remove_large,
+    with_kernel("RemoveSmallRo", Twin::ro, Level::pte, install(512), remove(512, 1024),
                 is_there(false, 512)),
-    with_kernel("SplitRw", Twin::rw, Level::pmd, prepare_large, split_large, is_there(true, 600)),
-    with_kernel("SplitRo", Twin::ro, Level::pmd, prepare_large, split_large, is_there(true, 600)),
+    with_kernel("SplitRw", Twin::rw, Level::pmd, prepare_large, split(512), is_there(true, 600)),
+    with_kernel("SplitRo", Twin::ro, Level::pmd, prepare_large, split(512), is_there(true, 600)),
     {"ForgetRw",
      [](Player& p) {
        prepare_large(p);
        p.install(1024);
-       p.remove({1024, 1025});
+       remove(1024, 1025)(p);
        p.promote(1024);
-       p.remove({512, 1024});
+       remove(512, 1024)(p);
      },
-     {[](Player& p) { p.forget_retired({512, 1024}); },
-      [](Player& p) { p.rewrite_retired(512); }},
+     {[](Player& p) { p.forget_retired(512, 1024); }, [](Player& p) { p.rewrite_retired(512); }},
      retired_is_clear},
 };
 

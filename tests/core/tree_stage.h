@@ -155,8 +155,7 @@ class Stage {
   static Pfn first_of(Pfn pfn) { return pfn < first_large ? pfn : pfn / pages_2m * pages_2m; }
   u64 number(const StageTable* table) const { return u64(table - tables_); }
   const void* contents_of(Pfn pfn) const {
-    return pfn < first_large ? &small_[pfn - first_small]
-                             : &large_[(pfn - first_large) / pages_2m];
+    return pfn < first_large ? &small_[pfn - first_small] : &large_[(pfn - first_large) / pages_2m];
   }
 
   StageTable* const tables_;
@@ -275,9 +274,9 @@ class Player {
     stage_.mine().outcomes.push_back({slot, Level::pmd, error});
   }
   /// In the first table that was retired before.
-  void forget_retired(Range range) {
+  void forget_retired(Index first, Index last) {
     Run::enter();
-    tree_.forget(retired_pmd(), 0, range);
+    tree_.forget(retired_pmd(), 0, {first, last});
   }
   void rewrite_retired(Index slot) { rewrite(retired_pmd(), slot, Level::pmd); }
 

@@ -13,7 +13,7 @@
 // word); and nothing is read before it is written (load buffering, values out of thin air).
 //
 // A thread may also know *facts* that are no words: that a table was zeroed, that a frame has its
-// contents. Who follows a pointer and does not know what lies there was not brought it by any order.
+// contents. Who follows a pointer without such knowledge was not brought it by any order.
 #pragma once
 
 #include <cstdio>
@@ -56,9 +56,8 @@ struct Operation {
 
   bool writes() const { return kind != load; }
   const char* name() const {
-    static constexpr const char* names[] = {"load",   "store",       "exchange",
-                                            "compare", "lock",       "unlock",
-                                            "lock_shared", "unlock_shared"};
+    static constexpr const char* names[] = {"load", "store",  "exchange",    "compare",
+                                            "lock", "unlock", "lock_shared", "unlock_shared"};
     return names[kind];
   }
 };
@@ -89,7 +88,7 @@ struct View {
 /// What one thread knows.
 struct Knowledge {
   View view;
-  View entered;        ///< when its present operation began
+  View entered;           ///< when its present operation began
   unsigned outdated = 0;  ///< loads so far that did not return the last value
 };
 
@@ -196,7 +195,8 @@ class WeakMemory {
   /// The same on a word that nobody else changes.
   static Word act_alone(const Operation& op) {
     const Word last = read(op.word, op.size);
-    if (op.kind != Operation::load && (op.kind != Operation::compare_exchange || last == op.expected))
+    if (op.kind != Operation::load &&
+        (op.kind != Operation::compare_exchange || last == op.expected))
       write(op.word, op.size, op.kind == Operation::unlock ? 0 : op.desired);
     return last;
   }
@@ -321,8 +321,8 @@ class WeakMemory {
     view.newest[at] = number;
     if (release) made.carried.join(view);
     made.carried.newest[at] = number;
-    made.hash = mixed(mixed(mixed(at * 256 + number, made.value), made.carried.hash()),
-                      made.of_all.hash());
+    made.hash =
+        mixed(mixed(mixed(at * 256 + number, made.value), made.carried.hash()), made.of_all.hash());
     hash_ += made.hash;
     history.values.push_back(made);
     write(op.word, op.size, made.value);

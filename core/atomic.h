@@ -8,7 +8,7 @@
 
 namespace morsel::core {
 
-/// C++'s memory orders. The usual ones are the defaults below: what is read was written before it
+/// C++'s memory orders. The usual ones are defaults below: what is read was written before it
 /// was published (acquire), what this CPU did before is done when its exchange is seen (release).
 /// On x86-64 none of them costs anything; each that is named tells what is relied upon.
 enum class Order : int {

@@ -327,9 +327,10 @@ TEST(FramesExplored, PutTwice) {
 /// Compares and exchanges in two steps, where `is<T>`.
 template <template <class> class Is>
 struct Torn : ExploredAtomic {
-  template <class T>
+  template <Order success = Order::acq_rel, Order failure = Order::acquire, class T>
   static bool compare_exchange(T& word, T& seen, T desired) {
-    if constexpr (!Is<T>::value) return ExploredAtomic::compare_exchange(word, seen, desired);
+    if constexpr (!Is<T>::value)
+      return ExploredAtomic::compare_exchange<success, failure>(word, seen, desired);
     const T found = load(word);
     const bool same = to_word(found) == to_word(seen);
     if (same) exchange(word, desired);
@@ -346,11 +347,11 @@ struct IsNode : std::bool_constant<!std::is_integral_v<T> && sizeof(T) == 8> {};
 
 /// Does not count the changes of a node, its upper half: who comes late is not told so.
 struct Forgetful : ExploredAtomic {
-  template <class T>
+  template <Order success = Order::acq_rel, Order failure = Order::acquire, class T>
   static bool compare_exchange(T& word, T& seen, T desired) {
     if constexpr (IsNode<T>::value)
       desired = from_word<T>((to_word(desired) & ~0U) | (to_word(seen) & ~0UL << 32));
-    return ExploredAtomic::compare_exchange(word, seen, desired);
+    return ExploredAtomic::compare_exchange<success, failure>(word, seen, desired);
   }
 };
 

@@ -86,9 +86,17 @@ class Stage {
     Run::learn(&life_[n], complete);
     return &tables_[n];
   }
+  /// What may have been found begins a grace period: see enter_reading().
   void free(StageTable* table) {
     mine().freed.push_back(number(table));
     Run::learn(&life_[number(table)], freed);
+    if (number(table) / each != party()) ExploredAtomic::exchange<Order::release>(grace_, 0UL);
+  }
+  /// RCU's promise: a reader that nobody waits for any more, because it comes later, knows all that
+  /// was done before.
+  void enter_reading() {
+    ExploredAtomic::exchange<Order::acquire>(grace_, 0UL);
+    Run::enter();
   }
   StageTable* table_number(u64 n) const { return &tables_[n]; }
   void retire(StageTable* table) { mine().retired.push_back(number(table)); }
@@ -162,6 +170,7 @@ class Stage {
   ExploredLock locks_[parties * each];
   // Names of facts: in which state a table is, that a frame has its contents.
   char life_[parties * each], small_[parties * each], large_[parties * each];
+  Word grace_ = 0;
   Local* local_ = &before;
   Local sum_;
   unsigned fails_at_ = 0;
@@ -219,13 +228,13 @@ class Player {
   }
   /// The same while others remove: no twin tells anything about the other one.
   void peek(Twin twin, Index index) {
-    Run::enter();
+    stage_.enter_reading();
     Leaf leaf{};
     if (tree_.lookup(twin, index, leaf)) stage_.use(leaf.pfn);
   }
   /// The page is there all the time, in whatever leaf.
   void keep_finding(Twin twin, Index index) {
-    Run::enter();
+    stage_.enter_reading();
     Leaf leaf{};
     if (!tree_.lookup(twin, index, leaf)) Run::fail("a page that was there is not");
     stage_.use(leaf.pfn);

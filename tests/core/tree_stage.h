@@ -66,8 +66,8 @@ class Stage {
     const u64 n = (phys - first_phys) / sizeof(StageTable);
     if (phys % sizeof(StageTable) != 0 || n >= parties * each)
       Run::fail("an address that is no table's");
-    if (Run* run = Run::current(); run != nullptr && n / each < threads) {
-      if (run->knows(&life_[n]) < complete && n / each != run->thread())
+    if (const Run* run = Run::current()) {
+      if (n / each < threads && n / each != run->thread() && run->knows(&life_[n]) < complete)
         Run::fail("follows a table that is not complete as far as it knows");
       if (run->knew(&life_[n]) == freed)
         Run::fail("follows a table that it must know as given back");

@@ -183,9 +183,11 @@ class BasicFrameAllocator {
   static T peek(const T& word) {
     return Atomic::template load<Order::relaxed>(word);
   }
-  /// What the last owners of these frames did comes before.
+  /// What the last owners of these frames did comes before (acquire), and who sees the bits set
+  /// knows of the tickets that were taken for them (release; acquire on failure, too): without that
+  /// take() might look on for a bit that a claim on credit has taken.
   static bool take_bits(u64& word, u64& seen, u64 desired) {
-    return Atomic::template compare_exchange<Order::acquire, Order::relaxed>(word, seen, desired);
+    return Atomic::compare_exchange(word, seen, desired);
   }
   /// What this owner did comes before the next one.
   static bool give_bits(u64& word, u64& seen, u64 desired) {
@@ -268,7 +270,7 @@ class BasicFrameAllocator {
   bool take_bit(u64 area, u64& frame) {
     for (u64 first = area * area_frames; first < (area + 1) * area_frames; first += 64) {
       u64& word = used(first);
-      u64 seen = peek(word);
+      u64 seen = Atomic::load(word);
       while (~seen != 0) {
         frame = first + static_cast<u64>(__builtin_ctzl(~seen));
         if (take_bits(word, seen, seen | bit(frame))) return true;

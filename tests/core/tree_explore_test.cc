@@ -144,11 +144,6 @@ std::string anything(Player&, const Local&) { return {}; }
 /// Minutes.
 const Scene large_scenes[] = {
     {"SameHoleUnderNewTables", nothing, {install(600), install(600)}, wins(1), 600},
-    {"SameHoleUnderNewTablesAndReader",
-     nothing,
-     {install(600), install(600), find(600)},
-     wins(1),
-     600},
     {"WithoutFourthTable", nothing, {install(600), install(600)}, anything, 600, 4},
     {"PromoteAndGrowTwice",
      prepare_promotion,

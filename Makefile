@@ -53,6 +53,13 @@ crash-proof: ## each flush and fence switched off, planted bugs: the simulator m
 	@build/release/sim/morsel-sim --prove
 	@sim/prove-mutants
 
+.PHONY: explore
+explore: ## core's lock-free code: every execution of few threads, without bounds; planted bugs (an hour)
+	@scripts/install-packages build
+	@scripts/build dev
+	@MORSELS_EXPLORE=all build/dev/tests/core/core-explore
+	@tests/core/prove-mutants
+
 .PHONY: crash-vm
 crash-vm: ## kills a machine under a pool, again and again, and looks at what is left (KILLS=200 SEED=1 KERNEL=6.12)
 	@scripts/install-packages build vm

@@ -102,14 +102,17 @@ class BitTree {
   /// it is. So who stopped between the two, and knows only an old truth, fails when somebody
   /// settled the bit meanwhile, and asks again; if nobody did, who changed the truth is yet to
   /// come. Hence what a finished settle() has written is never undone by old news. (Until `changes`
-  /// has gone round: 2^32 times while one CPU stands still.)
+  /// has gone round: 2^32 times while one CPU stands still.) For that, who settles after it must
+  /// know the truth that it knew: released with the node, and acquired with it before the truth is
+  /// asked.
   template <class Truth>
   bool settle_bit(unsigned level, u64 bit, Truth&& truth) {
     const unsigned mask = 1U << bit % fan_out;
     Node seen = load(level, bit);
     for (;;) {
       const unsigned set = truth() ? seen.set | mask : seen.set & ~mask;
-      if (Atomic::compare_exchange(node(level, bit), seen, Node{set, seen.changes + 1}))
+      if (Atomic::template compare_exchange<Order::release, Order::acquire>(
+              node(level, bit), seen, Node{set, seen.changes + 1}))
         return (set == 0) != (seen.set == 0);
     }
   }

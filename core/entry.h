@@ -18,7 +18,7 @@
 // otherwise bring a removed leaf back to life.
 #pragma once
 
-#include "types.h"
+#include "atomic.h"
 
 namespace morsel::core {
 
@@ -56,28 +56,36 @@ struct Format {
 };
 
 /// An entry as the hardware and other CPUs see it.
-class AtomicEntry {
+template <class Atomic>
+class BasicEntry {
  public:
   /// Acquire: what the entry leads to was written before it was published.
-  u64 load() const { return __atomic_load_n(&bits_, __ATOMIC_ACQUIRE); }
+  u64 load() const { return Atomic::load(bits_); }
 
-  /// none → desired. Release: the table or frame behind it is complete first. On failure
-  /// `seen` holds what is there, acquired.
-  bool publish(u64 desired, u64& seen) {
-    seen = 0;
-    return __atomic_compare_exchange_n(&bits_, &seen, desired, /*weak=*/false, __ATOMIC_RELEASE,
-                                       __ATOMIC_ACQUIRE);
+  /// none → desired. Release: the table or frame behind it is complete before it can be found, and
+  /// so is what else its finder relies on (the leaf in rw, of one in ro). Relaxed on failure: who
+  /// wants to follow what was quicker loads it.
+  template <Order order = Order::release>
+  bool publish(u64 desired) {
+    u64 seen = 0;
+    return Atomic::template compare_exchange<order, Order::relaxed>(bits_, seen, desired);
   }
 
-  /// Anything → desired, under the table's lock. Returns what was there.
-  u64 exchange(u64 desired) { return __atomic_exchange_n(&bits_, desired, __ATOMIC_ACQ_REL); }
+  /// Anything → desired, under the table's lock. Returns what was there. Release: as above. No
+  /// acquire: what was there was published before the caller shut out those who publish.
+  u64 exchange(u64 desired) { return Atomic::template exchange<Order::release>(bits_, desired); }
+
+  /// Anything → none, under the table's lock. Relaxed: `none` leads nowhere. That a frame is given
+  /// to others only when nobody can find it here is the caller's business: a TLB flush, and so on.
+  void clear() { Atomic::template exchange<Order::relaxed>(bits_, 0UL); }
 
   /// Only for tables that nobody else can see yet.
-  void init(u64 bits) { __atomic_store_n(&bits_, bits, __ATOMIC_RELAXED); }
+  void init(u64 bits) { Atomic::init(bits_, bits); }
 
  private:
   u64 bits_;
 };
+using AtomicEntry = BasicEntry<HardwareAtomic>;
 static_assert(sizeof(AtomicEntry) == sizeof(u64));
 
 }  // namespace morsel::core

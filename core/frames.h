@@ -22,10 +22,11 @@
 //   partial  free > 0, not whole, and no slot's own: single frames come from here first
 //
 // Orders. A frame's contents: put() releases them with the exchange that clears the bit, get()
-// acquires them with the one that sets it (all changes of a bit word are exchanges, so the chain of
-// releases never breaks). A ticket: given back with release after its bit is clear, taken with
-// acquire before looking for one. The sets are settled after a count has changed, and nobody trusts
-// them: a number that is in a set is tried, no more.
+// acquires them with the one that sets it; that others are exchanged in between breaks no chain, as
+// all changes of a bit word are exchanges. A ticket: given back with release after its bit is clear,
+// taken with acquire before looking for one. What an exchange begins with is only compared, and so
+// relaxed. The sets are settled after a count has changed, and nobody trusts them: a number that is
+// in a set is tried, no more. Slots' areas are such guesses, too.
 #pragma once
 
 #include "bit_tree.h"
@@ -74,16 +75,16 @@ class BasicFrameAllocator {
     const u64 area = frame / area_frames;
     add(area, -1);
     u64& word = used(frame);
-    u64 seen = Atomic::load(word);
+    u64 seen = peek(word);
     while ((seen & bit(frame)) == 0)
-      if (Atomic::compare_exchange(word, seen, seen | bit(frame))) return true;
+      if (take_bits(word, seen, seen | bit(frame))) return true;
     add(area, 1);  // somebody was quicker
     return false;
   }
 
   /// Also true for what lies beyond the last frame.
   bool is_used(u64 frame) const {
-    return frame >= frames_ || (Atomic::load(used(frame)) & bit(frame)) != 0;
+    return frame >= frames_ || (peek(used(frame)) & bit(frame)) != 0;
   }
 
   /// One frame (pte), or the first of 512 aligned ones (pmd). Error::no_space if there is none. It
@@ -92,7 +93,7 @@ class BasicFrameAllocator {
   /// first frame somebody else is still about to put: he makes the area known.
   Result<u64> get(Level level, unsigned slot) {
     u64& own = slot_[slot % slots_].area;
-    const u64 mine = Atomic::load(own);
+    const u64 mine = peek(own);
     const u64 start = mine != 0 ? mine - 1 : slot % slots_ * areas_ / slots_;
     u64 frame = 0;
     if (level == Level::pte) {
@@ -104,7 +105,7 @@ class BasicFrameAllocator {
     }
     if (level == Level::pmd) {
       const auto take_unreserved = [&](u64 area) {
-        return Atomic::load(state_[area]).reserved == 0 && take_whole(area, frame);
+        return peek(state_[area]).reserved == 0 && take_whole(area, frame);
       };
       const auto take_any = [&](u64 area) { return take_whole(area, frame); };
       if (search(whole_, start, take_unreserved) || search(whole_, start, take_any)) return frame;
@@ -124,7 +125,7 @@ class BasicFrameAllocator {
   u64 free_frames() const {
     u64 sum = 0;
     for (u64 area = some_.next(0); area != Set::none; area = some_.next(area + 1)) {
-      const short free = Atomic::load(state_[area]).free;
+      const short free = peek(state_[area]).free;
       if (free > 0) sum += static_cast<u64>(free);
     }
     return sum;
@@ -177,6 +178,22 @@ class BasicFrameAllocator {
   u64& used(u64 frame) const { return area_[frame / area_frames].used[frame % area_frames / 64]; }
   static constexpr u64 bit(u64 frame) { return 1UL << frame % 64; }
 
+  /// What is only compared, or a guess.
+  template <class T>
+  static T peek(const T& word) {
+    return Atomic::template load<Order::relaxed>(word);
+  }
+  /// What the last owners of these frames did comes before (acquire), and who sees the bits set
+  /// knows of the tickets that were taken for them (release; acquire on failure, too): without that
+  /// take() might look on for a bit that a claim on credit has taken.
+  static bool take_bits(u64& word, u64& seen, u64 desired) {
+    return Atomic::compare_exchange(word, seen, desired);
+  }
+  /// What this owner did comes before the next one.
+  static bool give_bits(u64& word, u64& seen, u64 desired) {
+    return Atomic::template compare_exchange<Order::release, Order::relaxed>(word, seen, desired);
+  }
+
   static constexpr bool is_some(State state) { return state.free > 0; }
   static constexpr bool is_whole(State state) { return state.free == area_frames; }
   static constexpr bool is_partial(State state) {
@@ -186,14 +203,15 @@ class BasicFrameAllocator {
   /// Changes an area's state by `change(state)`, which may refuse, and lets the sets know.
   template <class Change>
   bool update(u64 area, Change&& change) {
-    State before = Atomic::load(state_[area]);
+    State before = peek(state_[area]);
     State after;
     do {
       after = before;
       if (!change(after)) return false;
-    } while (!Atomic::compare_exchange(state_[area], before, after));
+    } while (!Atomic::template compare_exchange<Order::acq_rel, Order::relaxed>(state_[area],
+                                                                                before, after));
     const auto settle = [&](Set& set, auto&& is) {
-      if (is(before) != is(after)) set.settle(area, [&] { return is(Atomic::load(state_[area])); });
+      if (is(before) != is(after)) set.settle(area, [&] { return is(peek(state_[area])); });
     };
     settle(some_, is_some);
     settle(whole_, is_whole);
@@ -242,7 +260,7 @@ class BasicFrameAllocator {
     while (!take_bit(area, frame)) {
       // Somebody gave and took behind our back, and there is a bit for us; unless more was claimed
       // than there were tickets.
-      if (Atomic::load(state_[area]).free >= 0) continue;
+      if (peek(state_[area]).free >= 0) continue;
       add(area, 1);
       return false;
     }
@@ -255,7 +273,7 @@ class BasicFrameAllocator {
       u64 seen = Atomic::load(word);
       while (~seen != 0) {
         frame = first + static_cast<u64>(__builtin_ctzl(~seen));
-        if (Atomic::compare_exchange(word, seen, seen | bit(frame))) return true;
+        if (take_bits(word, seen, seen | bit(frame))) return true;
       }
     }
     return false;
@@ -267,7 +285,8 @@ class BasicFrameAllocator {
     if (!reserve(area)) return false;
     const bool taken = take(area, frame);
     u64 seen = mine;
-    if (taken && Atomic::compare_exchange(own, seen, area + 1)) {
+    if (taken && Atomic::template compare_exchange<Order::relaxed, Order::relaxed>(own, seen,
+                                                                                   area + 1)) {
       if (mine != 0) unreserve(mine - 1);
     } else {
       unreserve(area);  // or another thread of this slot was quicker: one area is enough
@@ -284,7 +303,7 @@ class BasicFrameAllocator {
     if (!got) return false;
     for (unsigned word = 0; word < area_words; word++) {
       u64 seen = 0;
-      if (Atomic::compare_exchange(area_[area].used[word], seen, ~0UL)) continue;
+      if (take_bits(area_[area].used[word], seen, ~0UL)) continue;
       clear(area, word);  // a frame was claimed
       add(area, area_frames);
       return false;
@@ -297,17 +316,17 @@ class BasicFrameAllocator {
   unsigned clear(u64 area, unsigned end) {
     for (unsigned word = 0; word < end; word++) {
       u64 seen = ~0UL;
-      if (!Atomic::compare_exchange(area_[area].used[word], seen, 0UL)) return word;
+      if (!give_bits(area_[area].used[word], seen, 0UL)) return word;
     }
     return end;
   }
 
   bool put_one(u64 frame) {
     u64& word = used(frame);
-    u64 seen = Atomic::load(word);
+    u64 seen = peek(word);
     do {
       if ((seen & bit(frame)) == 0) return false;
-    } while (!Atomic::compare_exchange(word, seen, seen & ~bit(frame)));
+    } while (!give_bits(word, seen, seen & ~bit(frame)));
     add(frame / area_frames, 1);
     return true;
   }
@@ -316,7 +335,7 @@ class BasicFrameAllocator {
     const u64 area = frame / area_frames;
     if (frame % area_frames != 0 || frames_ - frame < area_frames) return false;
     for (unsigned word = 0; word < area_words; word++)
-      if (Atomic::load(area_[area].used[word]) != ~0UL) return false;
+      if (peek(area_[area].used[word]) != ~0UL) return false;
     // Stops early only if somebody else puts the same frames: what was cleared is free.
     const unsigned cleared = clear(area, area_words);
     if (cleared != 0) add(area, 64 * long(cleared));

@@ -10,6 +10,7 @@ namespace morsel::core {
 
 /// A host hands out and takes back tables, and knows the machine's entry format.
 ///
+///   Table                  of hardware's atomics, but in some tests
 ///   format()               the encoding; never changes while a tree lives
 ///   table_at(phys)         pointer to a table, from the address in an entry
 ///   address_of(table)      the reverse
@@ -26,11 +27,11 @@ namespace morsel::core {
 ///                          them back
 ///   order(site)            what this CPU has begun to write back is durable before what follows
 template <class H>
-concept Host = requires(H& host, Table* table, Phys phys, Level level, Pfn pfn, u64 n) {
+concept Host = requires(H& host, typename H::Table* table, Phys phys, Level level, Pfn pfn, u64 n) {
   { host.format() } -> Is<const Format&>;
-  { host.table_at(phys) } -> Is<Table*>;
+  { host.table_at(phys) } -> Is<typename H::Table*>;
   { host.address_of(table) } -> Is<Phys>;
-  { host.allocate_table(level) } -> Is<Table*>;
+  { host.allocate_table(level) } -> Is<typename H::Table*>;
   { host.free_table(table, level) } -> Is<void>;
   { host.lock(table) } -> Is<void>;
   { host.unlock(table) } -> Is<void>;
@@ -49,6 +50,8 @@ struct VolatileHost {
 /// Holds a table's lock for a scope.
 template <Host H>
 class TableLock {
+  using Table = typename H::Table;
+
  public:
   TableLock(H& host, Table* table) : host_(host), table_(table) { host_.lock(table_); }
   ~TableLock() { host_.unlock(table_); }

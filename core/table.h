@@ -6,12 +6,17 @@
 
 namespace morsel::core {
 
-struct Table {
-  AtomicEntry entries[entries_per_table];
+template <class A>
+struct BasicTable {
+  using Atomic = A;
+  using Entry = BasicEntry<Atomic>;
 
-  AtomicEntry& at(u64 slot) { return entries[slot]; }
-  const AtomicEntry& at(u64 slot) const { return entries[slot]; }
+  Entry entries[entries_per_table];
+
+  Entry& at(u64 slot) { return entries[slot]; }
+  const Entry& at(u64 slot) const { return entries[slot]; }
 };
+using Table = BasicTable<HardwareAtomic>;
 static_assert(sizeof(Table) == 1UL << page_shift);
 
 }  // namespace morsel::core

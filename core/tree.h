@@ -11,6 +11,13 @@
 // tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
 // who finds it in rw only (the installer is between its two steps) completes ro itself with the
 // same value. ro is therefore the twin that software looks pages up in.
+//
+// Memory orders. What leads somewhere, a root word or an entry, is published with release when all
+// that it leads to is written, and loaded with acquire by whoever follows it; so each step down is
+// sure of the next one. The leaf in ro is published after that in rw, by who has put rw's in or
+// acquired it; so who acquires ro's finds rw's. `none` leads nowhere: to clear is relaxed, and so
+// is a load that is not followed. What clears or replaces relies on the caller's lock for all that
+// installers did, and they for all that it did.
 #pragma once
 
 #include "host.h"
@@ -38,6 +45,10 @@ struct Subtree {
 
 template <Host H>
 class Tree {
+  using Table = typename H::Table;
+  using Entry = typename Table::Entry;
+  using Atomic = typename Table::Atomic;
+
  public:
   Tree(H host, Roots& roots) : host_(host), roots_(roots) {}
 
@@ -128,17 +139,16 @@ class Tree {
         return status;
       }
     }
-    u64 seen = 0;
     const u64 slot = slot_of(index, level);
     host_.order(Site::leaf_ready);  // the frame's contents, before anything leads to it
-    if (!table[0]->at(slot).publish(format().make_leaf(Twin::rw, pfn, level), seen)) {
+    if (!table[0]->at(slot).publish(format().make_leaf(Twin::rw, pfn, level))) {
       complete(index);
       return Error::occupied;
     }
     // Fails only if somebody who met our rw leaf was quicker to complete it: the same value.
-    table[1]->at(slot).publish(format().make_leaf(Twin::ro, pfn, level), seen);
-    host_.changed(Site::leaf_rw, &table[0]->at(slot), sizeof(AtomicEntry));
-    host_.changed(Site::leaf_ro, &table[1]->at(slot), sizeof(AtomicEntry));
+    table[1]->at(slot).publish(format().make_leaf(Twin::ro, pfn, level));
+    host_.changed(Site::leaf_rw, &table[0]->at(slot), sizeof(Entry));
+    host_.changed(Site::leaf_ro, &table[1]->at(slot), sizeof(Entry));
     host_.order(Site::leaf_installed);
     return {};
   }
@@ -226,7 +236,7 @@ class Tree {
       const u64 entry = retired->at(slot).load();
       if (entry == 0 || !format().is_leaf(entry, Level::pmd)) continue;
       TableLock<H> lock(host_, retired);
-      retired->at(slot).exchange(0);
+      retired->at(slot).clear();
     }
   }
 
@@ -282,7 +292,7 @@ class Tree {
       Level level{};
       Table* table = root(twin, level);
       if (table == nullptr) continue;
-      __atomic_store_n(&roots_.word[unsigned(twin)], 0, __ATOMIC_RELEASE);
+      Atomic::init(roots_.word[unsigned(twin)], 0UL);
       host_.free_table(table, level);
     }
   }
@@ -303,7 +313,7 @@ class Tree {
   const Format& format() const { return host_.format(); }
 
   Table* root(Twin twin, Level& level) const {
-    const u64 word = __atomic_load_n(&roots_.word[unsigned(twin)], __ATOMIC_ACQUIRE);
+    const u64 word = Atomic::load(roots_.word[unsigned(twin)]);
     level = static_cast<Level>(word & level_mask);
     return word == 0 ? nullptr : host_.table_at(word & ~level_mask);
   }
@@ -352,21 +362,21 @@ class Tree {
 
   Status grow_to(Twin twin, Level wanted) {
     u64& word = roots_.word[unsigned(twin)];
-    u64 old = __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+    u64 old = Atomic::template load<Order::relaxed>(word);  // not followed here
     while (static_cast<Level>(old & level_mask) < wanted) {
       const Level level = old == 0 ? wanted : above(static_cast<Level>(old & level_mask));
       Table* table = host_.allocate_table(level);
       if (table == nullptr) return Error::no_memory;
       if (old != 0) {
         table->at(0).init(format().make_table(old & ~level_mask));
-        host_.changed(Site::root_table, table, sizeof(AtomicEntry));
+        host_.changed(Site::root_table, table, sizeof(Entry));
       }
       host_.order(Site::root_ready);
       const u64 made = host_.address_of(table) | static_cast<u64>(level);
-      // Release: the new root leads to the old one before it is seen. On failure somebody else
-      // grew the tree; look again from there.
-      if (__atomic_compare_exchange_n(&word, &old, made, false, __ATOMIC_ACQ_REL,
-                                      __ATOMIC_ACQUIRE)) {
+      // Release: the new root leads to the old one before it is seen. That the old one is complete,
+      // who reads the word learns too: an exchange hands on what was released there before it.
+      // On failure somebody else grew the tree; look again from there.
+      if (Atomic::template compare_exchange<Order::release, Order::relaxed>(word, old, made)) {
         host_.changed(Site::root, &word, sizeof(word));
         old = made;
       } else {
@@ -382,14 +392,14 @@ class Tree {
     Level at{};
     table = root(twin, at);
     while (at > level) {
-      AtomicEntry& entry = table->at(slot_of(index, at));
+      Entry& entry = table->at(slot_of(index, at));
       u64 bits = settled(table, slot_of(index, at));
       if (bits == 0) {
         Table* made = host_.allocate_table(below(at));
         if (made == nullptr) return Error::no_memory;
         const u64 desired = format().make_table(host_.address_of(made));
         host_.order(Site::table_ready);
-        if (entry.publish(desired, bits)) {
+        if (entry.publish(desired)) {
           host_.changed(Site::table_linked, &entry, sizeof(entry));
           bits = desired;
         } else {
@@ -411,9 +421,9 @@ class Tree {
     if (!find(Twin::rw, index, bits, level)) return;
     Table* table = nullptr;
     if (!descend(Twin::ro, index, level, table).ok()) return;  // there already
-    u64 seen = 0;
-    AtomicEntry& entry = table->at(slot_of(index, level));
-    entry.publish(format().make_leaf(Twin::ro, format().pfn(bits), level), seen);
+    // Release: it hands on what it has found with the leaf in rw.
+    table->at(slot_of(index, level))
+        .publish(format().make_leaf(Twin::ro, format().pfn(bits), level));
   }
 
   /// The pmd table above a page; the caller knows that it exists.
@@ -449,8 +459,9 @@ class Tree {
   void relink(Twin twin, Index index, Table* old, Table* fresh) {
     u64 seen = host_.address_of(old) | static_cast<u64>(Level::pmd);
     const u64 made = host_.address_of(fresh) | static_cast<u64>(Level::pmd);
-    if (__atomic_compare_exchange_n(&roots_.word[unsigned(twin)], &seen, made, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    // Release: the copy is complete. Whoever has grown the tree instead is acquired by root().
+    if (Atomic::template compare_exchange<Order::release, Order::relaxed>(
+            roots_.word[unsigned(twin)], seen, made))
       return;
     Level level{};
     Table* table = root(twin, level);
@@ -462,7 +473,7 @@ class Tree {
   u64 replace(Table* table, u64 slot, u64 desired) {
     TableLock<H> lock(host_, table);
     const u64 old = table->at(slot).exchange(desired);
-    host_.changed(Site::entry_replaced, &table->at(slot), sizeof(AtomicEntry));
+    host_.changed(Site::entry_replaced, &table->at(slot), sizeof(Entry));
     return old;
   }
 
@@ -522,7 +533,7 @@ class Tree {
     }
     if (slot > first)
       host_.changed(Site::persisted_entries, &table->at(first),
-                    (slot - first) * sizeof(AtomicEntry));
+                    (slot - first) * sizeof(Entry));
   }
 
   /// True if the table is empty when it returns.
@@ -557,10 +568,10 @@ class Tree {
       for (; slot < entries_per_table && base + slot < range.last; slot++) {
         const u64 entry = table->at(slot).load();
         if (entry == 0) continue;
-        table->at(slot).exchange(0);
+        table->at(slot).clear();
         sink(format().pfn(entry), level);
       }
-      host_.changed(Site::leaves_cleared, &table->at(first), (slot - first) * sizeof(AtomicEntry));
+      host_.changed(Site::leaves_cleared, &table->at(first), (slot - first) * sizeof(Entry));
       return;
     }
     for (u64 slot = first; slot < entries_per_table && base + slot * span < range.last; slot++) {

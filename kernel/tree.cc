@@ -23,6 +23,8 @@ u64 direct_map;  // virtual address of physical address 0
 
 /// What tables in ordinary and in persistent memory have in common.
 struct DirectMap {
+  using Table = morsel::core::Table;
+
   const Format& format() const { return machine_format; }
   Table* table_at(Phys phys) const { return reinterpret_cast<Table*>(direct_map + phys); }
   Phys address_of(Table* table) const { return reinterpret_cast<u64>(table) - direct_map; }
@@ -124,8 +126,7 @@ alignas(Table) u64 planted[entries_per_table];
 
 void write_out_of_bounds() {
   volatile u64 past_the_end = entries_per_table;
-  u64 seen = 0;
-  reinterpret_cast<Table*>(planted)->at(past_the_end).publish(1, seen);
+  reinterpret_cast<Table*>(planted)->at(past_the_end).publish(1);
 }
 #else
 void write_out_of_bounds() {}

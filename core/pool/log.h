@@ -7,6 +7,7 @@
 #pragma once
 
 #include "crc.h"
+#include "log_slots.h"
 #include "media.h"
 
 namespace morsel::core::pool {
@@ -18,7 +19,7 @@ class Log {
   template <Media M>
   bool commit(M& media, const LogChange* change, unsigned count) {
     unsigned slot = 0;
-    if (!take(slot)) return false;
+    if (!slots_.take(slot)) return false;
     LogRecord* record = in_frame<LogRecord>(media, log_frame) + slot;
     LogRecord made{};
     made.magic = log_magic;
@@ -31,7 +32,7 @@ class Log {
     media.fence(Site::log_written);
     apply(media, made);
     clear(media, record);
-    __atomic_fetch_and(&taken_, ~(1U << slot), __ATOMIC_RELEASE);
+    slots_.give_back(slot);
     return true;
   }
 
@@ -65,20 +66,6 @@ class Log {
   }
 
  private:
-  static_assert(log_records == 32, "one bit each");
-
-  bool take(unsigned& slot) {
-    u32 taken = __atomic_load_n(&taken_, __ATOMIC_RELAXED);
-    while (taken != ~0U) {
-      slot = static_cast<unsigned>(__builtin_ctz(~taken));
-      // Acquire: the last user's clearing of the record is seen.
-      if (__atomic_compare_exchange_n(&taken_, &taken, taken | (1U << slot), false,
-                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-        return true;
-    }
-    return false;
-  }
-
   static bool is_valid(const LogRecord& record) {
     return record.magic == log_magic && record.count <= log_changes &&
            record.crc == crc_of(record);
@@ -118,7 +105,7 @@ class Log {
     media.fence(Site::log_done);
   }
 
-  u32 taken_ = 0;  ///< a bit for each record
+  LogSlots slots_;
 };
 
 }  // namespace morsel::core::pool

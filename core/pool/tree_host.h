@@ -11,6 +11,8 @@ namespace morsel::core::pool {
 template <Media M, Frames A>
 class TreeHost {
  public:
+  using Table = core::Table;
+
   TreeHost(M& media, A& frames, Phys base) : media_(&media), frames_(&frames), base_(base) {}
 
   const Format& format() const { return media_format_; }

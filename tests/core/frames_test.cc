@@ -194,15 +194,15 @@ TEST(Frames, AnySlotWillDo) {
 /// Counts what is done to shared words.
 struct Counting : HardwareAtomic {
   static inline u64 count = 0;
-  template <class T>
+  template <Order order = Order::acquire, class T>
   static T load(const T& word) {
     count++;
-    return HardwareAtomic::load(word);
+    return HardwareAtomic::load<order>(word);
   }
-  template <class T>
+  template <Order success = Order::acq_rel, Order failure = Order::acquire, class T>
   static bool compare_exchange(T& word, T& seen, T desired) {
     count++;
-    return HardwareAtomic::compare_exchange(word, seen, desired);
+    return HardwareAtomic::compare_exchange<success, failure>(word, seen, desired);
   }
 };
 

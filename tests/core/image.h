@@ -32,9 +32,11 @@ struct Image {
   std::string wrong;  ///< the first broken rule, or empty
 };
 
+/// `Tables` is the arena, or what explored trees have in its place.
+template <class Tables>
 class ImageReader {
  public:
-  ImageReader(const Arena& arena, Twin twin) : arena_(arena), twin_(twin) {}
+  ImageReader(const Tables& arena, Twin twin) : arena_(arena), twin_(twin) {}
 
   Image read(const Roots& roots) {
     const u64 word = __atomic_load_n(&roots.word[unsigned(twin_)], __ATOMIC_ACQUIRE);
@@ -52,7 +54,7 @@ class ImageReader {
   }
 
   void table(Phys phys, u64 level, Index base) {
-    const Table* table = arena_.table_at(phys);
+    const auto* table = arena_.table_at(phys);
     if (!arena_.is_live(table)) return wrong("a table that was given back", base, phys);
     if (level < 1 || level > 4) return wrong("a root of no level", base, level);
     image_.tables.insert({Level(level), base});
@@ -83,7 +85,7 @@ class ImageReader {
     image_.leaves[index] = {Level(level), address >> 12};
   }
 
-  const Arena& arena_;
+  const Tables& arena_;
   const Twin twin_;
   Image image_;
 };
@@ -91,8 +93,9 @@ class ImageReader {
 /// The first rule that a tree at rest breaks, or nothing: twins hold the same leaves with the
 /// right bits, every live table is reachable once, every reference belongs to a leaf.
 /// `retired`: tables that are kept though nothing leads to them.
-inline std::string fault_of(const Arena& arena, const Frames& frames, const Roots& roots,
-                            u64 retired = 0) {
+template <class Tables, class Counts>
+std::string fault_of(const Tables& arena, const Counts& frames, const Roots& roots,
+                     u64 retired = 0) {
   const Image rw = ImageReader(arena, Twin::rw).read(roots);
   const Image ro = ImageReader(arena, Twin::ro).read(roots);
   std::ostringstream out;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Installers and growers that race without any lock: every page is won exactly once, who loses
-// finds the winner's page in both twins at once, and afterwards the twins are equal.
+// Installers, growers and a promotion that race without any lock: every page is won exactly once,
+// who loses finds the winner's page in both twins at once, and afterwards the twins are equal.
 #include <algorithm>
 
 #include "threads.h"
@@ -74,6 +74,28 @@ TEST(Race, OfGrowers) {
     EXPECT_EQ(world.fault(), "");
     // Not the same tables: who comes first with a tall tree needs no small root below it.
     EXPECT_EQ(world.root_level(Twin::rw), world.root_level(Twin::ro));
+    world.free();
+    EXPECT_EQ(world.arena.live(), 0);
+  }
+}
+
+/// A fault makes the tree taller, whoever else is at it.
+TEST(Race, OfPromotionAndGrowth) {
+  for (unsigned round = 0; round < 100; round++) {
+    World world(64, 4, 1);
+    EXPECT_TRUE(world.put(512) && world.put(1024));
+    run_threads(racers, [&](unsigned number) {
+      if (number == 0) {
+        EXPECT_EQ(world.promote(512), Error::none);
+      } else if (number == 1) {
+        for (int i = 0; i < 20; i++)
+          for (const Twin twin : twins) EXPECT_TRUE(world.has(1024, twin));
+      } else {
+        EXPECT_TRUE(world.tree.grow(boundaries[(round + number) % std::size(boundaries)]).ok());
+      }
+    });
+    EXPECT_TRUE(world.right(512, Level::pmd) && world.right(1024));
+    EXPECT_EQ(world.fault(), "");
     world.free();
     EXPECT_EQ(world.arena.live(), 0);
   }

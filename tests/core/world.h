@@ -11,6 +11,8 @@ namespace morsel::test {
 
 /// What core sees of an arena and its frames.
 struct ArenaHost : VolatileHost {
+  using Table = core::Table;
+
   ArenaHost(Arena* of_arena, Frames* of_frames) : arena(of_arena), frames(of_frames) {}
 
   Arena* arena;

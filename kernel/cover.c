@@ -25,8 +25,10 @@
 #include "graft.h"
 #include "graft_table.h"
 #include "inject.h"
+#include "invalidate.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "opened.h"
 #include "pgtable.h"
 #include "pool.h"
 #include "trace.h"
@@ -560,6 +562,7 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 		run->node.start = segment->start;
 		run->node.last = segment->end - 1;
 		run->inode = cover->inode;
+		run->opened = morsel_opened(cover->vma->vm_file);
 		run->level = segment->level;
 		run->count = count;
 		cover->runs[i] = run;
@@ -717,10 +720,8 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 
 	if (is_covered(table, &cover)) {
 		/* What is grafted may be a table that a move is about to take out: see move.c. */
-		if (READ_ONCE(MORSEL_I(cover.inode)->moves) & 1) {
-			filemap_invalidate_lock_shared(cover.inode->i_mapping);
-			filemap_invalidate_unlock_shared(cover.inode->i_mapping);
-		}
+		if (READ_ONCE(MORSEL_I(cover.inode)->moves) & 1)
+			morsel_invalidate_wait(cover.inode);
 		return VM_FAULT_NOPAGE;
 	}
 	if (is_parked_over_leaf(table, &cover) && make_way(vmf, table))

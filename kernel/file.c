@@ -20,6 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "opened.h"
 #include "pool.h"
 #include "vfs.h"
 
@@ -38,7 +39,7 @@ int morsel_open(struct inode *inode, struct file *file)
 	if ((file->f_mode & FMODE_WRITE) && morsel_is_sealed(inode))
 		return -EPERM;
 	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
-	return generic_file_open(inode, file);
+	return generic_file_open(inode, file) ?: morsel_opened_get(inode, file);
 }
 
 /* Reads up to the end of the page or of the file; bytes copied, 0 at the end, or an error. */

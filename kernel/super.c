@@ -14,6 +14,7 @@
 #include <linux/statfs.h>
 
 #include "inject.h"
+#include "opened.h"
 #include "pool.h"
 #include "vfs.h"
 
@@ -660,9 +661,12 @@ static int __init morsel_init(void)
 	err = morsel_inode_cache_init();
 	if (err)
 		goto exit_graft;
-	err = morsel_sysfs_init();
+	err = morsel_opened_init();
 	if (err)
 		goto exit_cache;
+	err = morsel_sysfs_init();
+	if (err)
+		goto exit_opened;
 	err = morsel_inject(LOAD_REGISTER) ? -ENOMEM : register_filesystem(&morsel_fs_type);
 	if (err)
 		goto exit_sysfs;
@@ -670,6 +674,8 @@ static int __init morsel_init(void)
 
 exit_sysfs:
 	morsel_sysfs_exit();
+exit_opened:
+	morsel_opened_exit();
 exit_cache:
 	morsel_inode_cache_exit();
 exit_graft:
@@ -683,6 +689,7 @@ static void __exit morsel_exit(void)
 {
 	unregister_filesystem(&morsel_fs_type);
 	morsel_sysfs_exit();
+	morsel_opened_exit();
 	morsel_inode_cache_exit();
 	morsel_graft_exit();
 	morsel_host_exit();

@@ -5,6 +5,7 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   charge.c    what a mount may use
  *   invalidate.c  who adds leaves, and who removes them
  *   small.c     an object without tables: small, and not mapped so far
  *   huge.c      which leaves an object gets
@@ -122,7 +123,7 @@ struct morsel_counts {
  * @max_blocks: limit in pages, 0 for none (`size=`)
  * @counts: of all files; for sysfs
  * @used_blocks: pages charged
- * @lock: guards @max_inodes, @used_inodes and changes of @max_blocks
+ * @lock: guards changes of @max_blocks and @max_inodes, and charges near the limit
  * @max_inodes: limit, 0 for none (`nr_inodes=`)
  * @used_inodes: what counts towards it
  * @huge: which leaves objects get that have no policy of their own
@@ -141,7 +142,7 @@ struct morsel_sb {
 	struct percpu_counter used_blocks;
 	spinlock_t lock;
 	unsigned long max_inodes;
-	unsigned long used_inodes;
+	struct percpu_counter used_inodes;
 	enum morsel_huge huge;
 	seqlock_t mpol_lock;
 	struct morsel_mpol mpol;
@@ -265,6 +266,15 @@ static inline struct morsel_sb *MORSEL_SB(const struct super_block *sb)
 	return sb->s_fs_info;
 }
 
+/*
+ * charge.c: `count` more of what is limited by *most (0: by nothing), if they fit; less of it; is more
+ * in use than so many?
+ */
+bool morsel_charge(struct morsel_sb *msb, struct percpu_counter *used, const unsigned long *most,
+		   long count);
+void morsel_uncharge(struct percpu_counter *used, long count);
+bool morsel_is_above(struct percpu_counter *used, unsigned long limit);
+
 /* `what` is a field of struct morsel_inode and of struct morsel_counts: counts in both. */
 #define morsel_count(of, what, change)                                                    \
 	do {                                                                              \
@@ -350,6 +360,9 @@ void morsel_object_fill_ahead(struct morsel_opened *opened, pgoff_t index, pgoff
  * 2-MiB leaves now. First and last byte of what was written. Never fails.
  */
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
+
+/* Would morsel_object_settle() find something to do? Without a lock. */
+bool morsel_object_is_unsettled(struct inode *inode, loff_t start, loff_t end);
 
 /*
  * Makes tables tall enough for pages below `index_end`; a small object, that stays one, does

@@ -66,34 +66,19 @@ void morsel_object_init(struct morsel_inode *mi)
 	mi->advised = false;
 }
 
-/*
- * Far from the limit the per-CPU counter is enough. Near it, who compares and adds
- * does so alone: a large request that fails must not make a small one fail.
- */
 static bool charge(struct inode *inode, long pages)
 {
 	struct morsel_sb *sb = MORSEL_SB(inode->i_sb);
-	unsigned long limit = READ_ONCE(sb->max_blocks);
-	long slack = 2L * (percpu_counter_batch + MORSEL_HUGE_PAGES) * num_online_cpus();
-	bool fits = true;
 
-	if (!limit || percpu_counter_read(&sb->used_blocks) + slack < (s64)limit) {
-		percpu_counter_add(&sb->used_blocks, pages);
-	} else {
-		spin_lock(&sb->lock);
-		fits = percpu_counter_compare(&sb->used_blocks, (s64)limit - pages) <= 0;
-		if (fits)
-			percpu_counter_add(&sb->used_blocks, pages);
-		spin_unlock(&sb->lock);
-	}
-	if (fits)
-		atomic_long_add(pages, &MORSEL_I(inode)->frames);
-	return fits;
+	if (!morsel_charge(sb, &sb->used_blocks, &sb->max_blocks, pages))
+		return false;
+	atomic_long_add(pages, &MORSEL_I(inode)->frames);
+	return true;
 }
 
 static void uncharge(struct inode *inode, long pages)
 {
-	percpu_counter_sub(&MORSEL_SB(inode->i_sb)->used_blocks, pages);
+	morsel_uncharge(&MORSEL_SB(inode->i_sb)->used_blocks, pages);
 	atomic_long_sub(pages, &MORSEL_I(inode)->frames);
 }
 
@@ -871,16 +856,22 @@ void morsel_object_free(struct inode *inode)
 	WARN_ON_ONCE(atomic_long_read(&mi->frames) || atomic_long_read(&mi->table_pages));
 }
 
-/* What nobody maps is moved at once, by who has filled it. */
-static void settle_slot(struct inode *inode, pgoff_t first)
+static bool slot_is_full(struct inode *inode, pgoff_t first)
 {
-	struct morsel_moved moved = {};
 	bool full;
 
 	rcu_read_lock(); /* the last munmap may be freeing tables */
 	full = morsel_slot_is_full(inode, first);
 	rcu_read_unlock();
-	if (!full)
+	return full;
+}
+
+/* What nobody maps is moved at once, by who has filled it. */
+static void settle_slot(struct inode *inode, pgoff_t first)
+{
+	struct morsel_moved moved = {};
+
+	if (!slot_is_full(inode, first))
 		return;
 	if (!morsel_is_mapped(inode))
 		morsel_move_up(inode, first, 1, GFP_OPTIONAL & ~__GFP_ZERO, &moved);
@@ -888,16 +879,35 @@ static void settle_slot(struct inode *inode, pgoff_t first)
 		morsel_promote_later(inode);
 }
 
+/*
+ * To look whether a slot is full is not worth it for each small write into it. So this ends where the
+ * last slot ends whose last page was written.
+ */
+static loff_t settling_end(struct inode *inode, loff_t end)
+{
+	return morsel_huge_policy(inode) == MORSEL_HUGE_NEVER ?
+		       0 :
+		       min(round_up(end, PAGE_SIZE), i_size_read(inode));
+}
+
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end)
 {
 	pgoff_t first = round_down(start >> PAGE_SHIFT, MORSEL_HUGE_PAGES);
 
-	if (morsel_huge_policy(inode) == MORSEL_HUGE_NEVER)
-		return;
-	/* To look whether a slot is full is not worth it for each small write into it. */
-	end = min(round_up(end, PAGE_SIZE), i_size_read(inode));
+	end = settling_end(inode, end);
 	for (; slot_is_below(first, end); first += MORSEL_HUGE_PAGES)
 		settle_slot(inode, first);
+}
+
+bool morsel_object_is_unsettled(struct inode *inode, loff_t start, loff_t end)
+{
+	pgoff_t first = round_down(start >> PAGE_SHIFT, MORSEL_HUGE_PAGES);
+
+	end = settling_end(inode, end);
+	for (; slot_is_below(first, end); first += MORSEL_HUGE_PAGES)
+		if (slot_is_full(inode, first))
+			return true;
+	return false;
 }
 
 void morsel_object_info(struct inode *inode, struct morselfs_info *info)

@@ -594,7 +594,33 @@ static bool reached(struct graft_table *table, const struct cover *cover)
 	       slot_is_ours(run->slots[(cover->address - run->node.start) / slot_size(run->level)]);
 }
 
-/* A hole in what is grafted, that has been filled. */
+/*
+ * The hole was in a table that is grafted here, and has been filled: the access will succeed. Many
+ * threads that fill holes find out like this, without the lock that they share. The tables that
+ * are walked stay while the VMA does, those of the object and those of the process.
+ */
+static bool is_there(struct vm_fault *vmf)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	pud_t *pudp = pud_at(vmf->vma->vm_mm, vmf->address), pud;
+	pmd_t pmd;
+	pte_t pte;
+
+	if (!pudp)
+		return false;
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud) || pud_leaf(pud))
+		return false;
+	pmd = READ_ONCE(*pmd_offset(&pud, vmf->address));
+	if (!pmd_present(pmd))
+		return false;
+	if (pmd_leaf(pmd))
+		return !write || pmd_write(pmd);
+	pte = READ_ONCE(((pte_t *)page_address(pmd_page(pmd)))[pte_index(vmf->address)]);
+	return pte_present(pte) && (!write || pte_write(pte));
+}
+
+/* The same, of a slot that is ours. */
 static bool is_covered(struct graft_table *table, const struct cover *cover)
 {
 	bool covered;
@@ -718,7 +744,7 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 	};
 	vm_fault_t result = VM_FAULT_OOM;
 
-	if (is_covered(table, &cover)) {
+	if (is_there(vmf) || is_covered(table, &cover)) {
 		/* What is grafted may be a table that a move is about to take out: see move.c. */
 		if (READ_ONCE(MORSEL_I(cover.inode)->moves) & 1)
 			morsel_invalidate_wait(cover.inode);

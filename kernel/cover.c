@@ -519,12 +519,13 @@ static bool is_parked_over_leaf(struct graft_table *table, const struct cover *c
 	unsigned long value, index = index_at(cover, round_down(cover->address, PMD_SIZE));
 	bool parked;
 
+	if (morsel_tree_subtree(&MORSEL_I(cover->inode)->tree, cover->twin, index, MORSEL_PMD,
+				&value) != MORSEL_LEAF)
+		return false;
 	spin_lock(&table->lock);
 	run = find_run(table, cover->address, cover->address);
 	parked = run && run->level == MORSEL_PMD &&
-		 run->slots[(cover->address - run->node.start) / PMD_SIZE] == SLOT_PARKED &&
-		 morsel_tree_subtree(&MORSEL_I(cover->inode)->tree, cover->twin, index, MORSEL_PMD,
-				     &value) == MORSEL_LEAF;
+		 run->slots[(cover->address - run->node.start) / PMD_SIZE] == SLOT_PARKED;
 	spin_unlock(&table->lock);
 	return parked;
 }

@@ -17,12 +17,15 @@ PER_FILE = re.compile(
 
 
 def events(trace: str) -> list:
-    """The stack of each event, the innermost function first, as `function` or `function [module]`."""
+    """The stack of each event of scale-bench, innermost function first, as `function [module]`."""
     found = []
+    mine = False
     for line in trace.splitlines():
         if ": contention_begin:" in line:
-            found.append([])
-        elif found and line.startswith(" =>"):
+            mine = "scale-bench-" in line
+            if mine:
+                found.append([])
+        elif mine and line.startswith(" =>"):
             frame = re.sub(r"\+0x[0-9a-f]+/0x[0-9a-f]+", "", line[3:]).strip()
             found[-1].append(frame)
     return found

@@ -13,6 +13,8 @@ SYSTEMS = ["morsel-4k", "morsel-2m", "tmpfs-4k", "tmpfs-huge", "memfd", "hugetlb
 # How often each worker does it.
 TIMES = {"map-same": 2000, "map-own": 2000, "fill-same": 4000, "fill-own": 4000, "read-same": 10000,
          "write-same": 10000, "create": 1000}
+# From the boot on. With offsets, names of functions have their module's with them.
+TRACED = "trace_event=lock:contention_begin trace_options=stacktrace,sym-offset trace_buf_size=8M"
 KINDS = ["processes", "threads"]
 MAPPERS = [1, 8, 64, 512]
 # What malloc is; "malloc" is the C library's.
@@ -49,7 +51,8 @@ def throughput(kernel: str, out: Path, systems: list, names: list, cpus: int, sc
 def contention(kernel: str, out: Path, systems: list, names: list, cpus: int, scale: float) -> Path:
     # Where the kernel thinks that it is alone on its machine, spin locks have a queue, and say
     # when somebody joins it.
-    return run(kernel, out, "contention", ["--cpus", str(cpus), "--cpu=-hypervisor", "--mem", "6G"],
+    return run(kernel, out, "contention", ["--cpus", str(cpus), "--cpu=-hypervisor", "--append",
+                                              TRACED, "--mem", "6G"],
                [" ".join(systems), operations(scale, names), " ".join(KINDS), str(cpus)])
 
 

@@ -58,7 +58,15 @@ static struct page *parking[MORSEL_PUD];
  */
 static void flush_this_cpu(void *unused)
 {
-	__flush_tlb_all();
+	/*
+	 * One that does nothing, or runs a kernel thread, has the mm loaded still, and would be
+	 * interrupted by each un-graft. It lets go of it, as for the kernel's own flushes, and
+	 * flushes when it comes back.
+	 */
+	if (this_cpu_read(cpu_tlbstate_shared.is_lazy))
+		morsel_leave_mm();
+	else
+		__flush_tlb_all();
 }
 
 static void flush_mm(struct mm_struct *mm)

@@ -242,15 +242,15 @@ unsigned long calls_of_unmaps() {
 
 }  // namespace
 
-// Nobody, if no other CPU has the address space. The rest of the machine may do something.
+// Nobody, if no other CPU has the address space. Less than one call for each: the rest of the machine wakes
+// up its threads by such calls, too.
 TEST(scale_unmap_of_one_cpu_interrupts_nobody) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");
   if (cpus() < 2) SKIP("for machines with several CPUs");
   use_cpu(0);
   const unsigned long seen = calls_of_unmaps();
-  printf("# %lu calls for %u unmaps\n", seen, times);
-  CHECK(seen < times / 5);
+  if (seen >= times) FAIL("%lu calls for %u unmaps", seen, times);
 }
 
 // The other CPU, once for the grafts. The kernel may do so once more for a table of the process's own that
@@ -271,7 +271,5 @@ TEST(scale_unmap_interrupts_once) {
   const unsigned long seen = calls_of_unmaps();
   end = true;
   other.join();
-  printf("# %lu calls for %u unmaps\n", seen, times);
-  CHECK(seen >= times);
-  CHECK(seen < 2 * times + times / 5);
+  if (seen < times || seen > 2 * times + times / 5) FAIL("%lu calls for %u unmaps", seen, times);
 }

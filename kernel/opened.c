@@ -101,6 +101,7 @@ struct morsel_opened_counts morsel_opened_sum(struct inode *inode)
 		sum.pmd_slots += atomic_long_read(&opened->pmd_slots);
 		sum.raw_pages += atomic_long_read(&opened->raw_pages);
 		sum.grafted_pages += atomic_long_read(&opened->grafted_pages);
+		cond_resched(); /* a file may be open very often */
 	}
 	up_read(&mi->opened_lock);
 	return sum;
@@ -117,6 +118,7 @@ bool morsel_is_mapped(struct inode *inode)
 		mapped = atomic_long_read(&opened->mappings);
 		if (mapped)
 			break;
+		cond_resched();
 	}
 	up_read(&mi->opened_lock);
 	return mapped;
@@ -133,6 +135,7 @@ bool morsel_is_writably_mapped(struct inode *inode)
 		mapped = mapping_writably_mapped(&opened->mapping);
 		if (mapped)
 			break;
+		cond_resched();
 	}
 	up_read(&mi->opened_lock);
 	return mapped;

@@ -2,20 +2,21 @@
 /*
  * The invalidate lock, shared without a word that all who share it write to.
  *
- * A semaphore held shared makes nobody wait, but each of its holders writes to its count, and on many
- * CPUs that line is what they wait for. So who shares the lock of an object that is a tree says so in
- * a line of his CPU, and looks whether somebody excludes (`excluded`): if not, he is in. Who excludes takes
- * the semaphore, sets `excluded`, and waits until no CPU's line names the inode; who comes then
- * goes by the semaphore. (Dice and Kogan, "BRAVO: Biased Locking for Reader-Writer
- * Locks", USENIX ATC 2019, which keeps one table for all CPUs.)
+ * A semaphore held shared makes nobody wait, but each of its holders writes to its count, and
+ * on many CPUs that line is what they wait for. So who shares the lock of an object that is a
+ * tree says so in a line of his CPU, and looks whether somebody excludes (`excluded`): if
+ * not, he is in. Who excludes takes the semaphore, sets `excluded`, and waits until no
+ * CPU's line names the inode; who comes then goes by the semaphore. (Dice and Kogan, "BRAVO:
+ * Biased Locking for Reader-Writer Locks", USENIX ATC 2019, with one table for all CPUs.)
  *
- * The order: both write their own word, then read the other's, with a full barrier between the two. So
- * at least one of them sees the other. What was done under a slot is seen by who has seen it
- * empty: a release and an acquire.
+ * The order: both write their own word, then read the other's, with a full barrier between
+ * the two. So at least one of them sees the other. What was done under a slot is seen by who
+ * has seen it empty: a release and an acquire.
  *
- * Small objects have the semaphore only: they are filled by write(2), one at a time, and to look at the
- * lines of all CPUs is too much for the truncation of a tiny file. Whether it is small is asked with
- * the semaphore held (it stays so), or before the slot is written (then it is a tree for good).
+ * Small objects have the semaphore only: they are filled by write(2), one at a time, and to
+ * look at the lines of all CPUs is too much for the truncation of a tiny file. Whether it
+ * is small is asked with the semaphore held (it stays so), or before the slot is written
+ * (then it is a tree for good).
  */
 #include <linux/delay.h>
 #include <linux/lockdep.h>
@@ -25,7 +26,7 @@
 #include "invalidate.h"
 #include "morselfs.h"
 
-/* Holders may sleep, in the page allocator. If more of a CPU's than this do, others take the semaphore. */
+/* Holders may sleep, in the page allocator. If so many of a CPU's do, the next takes the semaphore. */
 #define SLOTS 8
 /* Looks at a slot that is in use before its holder is taken for somebody who sleeps. */
 #define SPINS 200

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The invalidate lock of an inode: who adds leaves, or counts himself among those that map the
- * object, holds it shared; who removes or moves leaves, or frees tables, exclusively. It is mapping->invalidate_lock
- * with a way around it for those who share: invalidate.c.
+ * object, holds it shared; who removes or moves leaves, or frees tables, exclusively. It is
+ * mapping->invalidate_lock with a way around it for those who share: invalidate.c.
  */
 #ifndef MORSELFS_INVALIDATE_H
 #define MORSELFS_INVALIDATE_H

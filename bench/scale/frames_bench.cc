@@ -123,15 +123,20 @@ void run_command_line(int argc, char** argv) {
   CLI::App app{"Threads that get and put frames."};
   std::string allocator;
   unsigned threads = 1, times = 100000, rounds = 7;
-  app.add_option("--allocator", allocator)->required()->check(CLI::IsMember({"core", "mutex", "malloc"}));
+  app.add_option("--allocator", allocator)
+      ->required()
+      ->check(CLI::IsMember({"core", "mutex", "malloc"}));
   app.add_option("--threads", threads)->check(CLI::Range(1, 256));
   app.add_option("--times", times)->check(CLI::PositiveNumber);
   app.add_option("--rounds", rounds)->check(CLI::PositiveNumber);
   parse_or_exit(app, argc, argv);
   const auto made = make(allocator, threads);
   std::vector<uint64_t> samples;
-  for (unsigned number = 0; number < rounds; ++number) samples.push_back(round(*made, threads, times));
-  std::puts(nlohmann::ordered_json{{"threads", threads}, {"times", times}, {"ns", samples}}.dump().c_str());
+  for (unsigned number = 0; number < rounds; ++number)
+    samples.push_back(round(*made, threads, times));
+  std::puts(nlohmann::ordered_json{{"threads", threads}, {"times", times}, {"ns", samples}}
+                .dump()
+                .c_str());
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ class Fd {
 class Mapping {
  public:
   Mapping(int fd, uint64_t offset, uint64_t bytes) : bytes_(bytes) {
-    void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
+    void* at =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(offset));
     if (at == MAP_FAILED) throw std::runtime_error("mmap");
     data_ = static_cast<volatile char*>(at);
   }
@@ -71,7 +72,9 @@ class Object {
     const Mapping mapping(fd_, 0, bytes);
     for (uint64_t at = 0; at < bytes; at += unit) mapping[at] = 'x';
   }
-  [[nodiscard]] int open() const { return checked(::open(path_.c_str(), O_RDWR | O_CLOEXEC), path_); }
+  [[nodiscard]] int open() const {
+    return checked(::open(path_.c_str(), O_RDWR | O_CLOEXEC), path_);
+  }
 
  private:
   bool named_;
@@ -88,7 +91,9 @@ class Objects {
       if (filled) objects_.back()->fill(bytes, unit_of(place));
     }
   }
-  [[nodiscard]] int open(unsigned worker) const { return objects_[worker % objects_.size()]->open(); }
+  [[nodiscard]] int open(unsigned worker) const {
+    return objects_[worker % objects_.size()]->open();
+  }
 
  private:
   std::vector<std::unique_ptr<Object>> objects_;
@@ -131,10 +136,12 @@ class FillWork : public FileWork {
 /// Pages of its part, in turn.
 class ReadWork : public FileWork {
  public:
-  ReadWork(int fd, unsigned worker, bool writes) : FileWork(fd), start_(worker * object_bytes), writes_(writes) {}
+  ReadWork(int fd, unsigned worker, bool writes)
+      : FileWork(fd), start_(worker * object_bytes), writes_(writes) {}
   void once(unsigned time) override {
     const auto at = static_cast<off_t>(start_ + time * page_bytes % object_bytes);
-    checked(writes_ ? ::pwrite(fd_, page_.data(), page_.size(), at) : ::pread(fd_, page_.data(), page_.size(), at),
+    checked(writes_ ? ::pwrite(fd_, page_.data(), page_.size(), at)
+                    : ::pread(fd_, page_.data(), page_.size(), at),
             "pread or pwrite");
   }
 
@@ -147,7 +154,8 @@ class ReadWork : public FileWork {
 /// Makes a file with a page of data, and removes it; in a directory of its own.
 class CreateWork : public Work {
  public:
-  explicit CreateWork(std::string directory) : directory_(std::move(directory)), path_(directory_ + "/file") {
+  explicit CreateWork(std::string directory)
+      : directory_(std::move(directory)), path_(directory_ + "/file") {
     checked(::mkdir(directory_.c_str(), 0700), directory_);
   }
   CreateWork(const CreateWork&) = delete;
@@ -155,7 +163,8 @@ class CreateWork : public Work {
   ~CreateWork() override { ::rmdir(directory_.c_str()); }
   void once(unsigned) override {
     {
-      const Fd fd(checked(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path_));
+      const Fd fd(
+          checked(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path_));
       checked(::write(fd, page_.data(), page_.size()), "write");
     }
     checked(::unlink(path_.c_str()), path_);
@@ -169,11 +178,15 @@ class CreateWork : public Work {
 class AnyStage : public Stage {
  public:
   AnyStage(std::string operation, const Place& place, bool same, unsigned workers, unsigned times)
-      : operation_(std::move(operation)), place_(place), part_(round_up(times * unit_of(place))), same_(same) {
+      : operation_(std::move(operation)),
+        place_(place),
+        part_(round_up(times * unit_of(place))),
+        same_(same) {
     const bool maps = begins("map"), fills = begins("fill");
     const uint64_t own = fills ? part_ : object_bytes;
     if (!begins("create"))
-      objects_ = std::make_unique<Objects>(place, same, workers, same && !maps ? workers * own : own, !fills);
+      objects_ = std::make_unique<Objects>(place, same, workers,
+                                           same && !maps ? workers * own : own, !fills);
   }
   std::unique_ptr<Work> work(unsigned worker) override {
     if (begins("create"))
@@ -186,7 +199,9 @@ class AnyStage : public Stage {
   }
 
  private:
-  static uint64_t round_up(uint64_t bytes) { return (bytes + huge_bytes - 1) / huge_bytes * huge_bytes; }
+  static uint64_t round_up(uint64_t bytes) {
+    return (bytes + huge_bytes - 1) / huge_bytes * huge_bytes;
+  }
   [[nodiscard]] bool begins(const char* word) const { return operation_.starts_with(word); }
 
   std::string operation_;
@@ -200,14 +215,15 @@ class AnyStage : public Stage {
 
 const std::vector<Operation>& operations() {
   static const std::vector<Operation> all = {
-      {"map-same", true, false},  {"map-own", false, false},  {"fill-same", true, false}, {"fill-own", false, false},
-      {"read-same", true, true}, {"write-same", true, true}, {"create", false, true},
+      {"map-same", true, false},  {"map-own", false, false}, {"fill-same", true, false},
+      {"fill-own", false, false}, {"read-same", true, true}, {"write-same", true, true},
+      {"create", false, true},
   };
   return all;
 }
 
-std::unique_ptr<Stage> make_stage(const std::string& operation, const Place& place, unsigned workers,
-                                  unsigned times) {
+std::unique_ptr<Stage> make_stage(const std::string& operation, const Place& place,
+                                  unsigned workers, unsigned times) {
   for (const Operation& one : operations())
     if (one.name == operation)
       return std::make_unique<AnyStage>(operation, place, one.same, workers, times);

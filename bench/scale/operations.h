@@ -18,8 +18,8 @@ struct Place {
 
 struct Operation {
   const char* name;
-  bool same;        ///< all workers on one object
-  bool by_file;     ///< files by name, or read and write: not memfd or hugetlb
+  bool same;     ///< all workers on one object
+  bool by_file;  ///< files by name, or read and write: not memfd or hugetlb
 };
 
 /// map-same, map-own, fill-same, fill-own, read-same, write-same, create
@@ -34,7 +34,7 @@ class Stage {
   virtual ~Stage() = default;
   virtual std::unique_ptr<Work> work(unsigned worker) = 0;
 };
-std::unique_ptr<Stage> make_stage(const std::string& operation, const Place& place, unsigned workers,
-                                  unsigned times);
+std::unique_ptr<Stage> make_stage(const std::string& operation, const Place& place,
+                                  unsigned workers, unsigned times);
 
 }  // namespace morsel::bench

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// scale-bench: one operation by so many processes or threads at the same time; or what mapping costs
-// beside so many who have the object mapped already, in ticks of the CPU's counter, which counts the
-// guest's instructions in a machine with -icount.
+// scale-bench: one operation by so many processes or threads at the same time; or what mapping
+// costs beside so many who have the object mapped already, in ticks of the CPU's counter, which
+// counts the guest's instructions in a machine with -icount.
 #include <immintrin.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -39,8 +39,10 @@ nlohmann::ordered_json measure(const Options& options) {
     samples.push_back(run_together(options.processes, options.workers, options.times,
                                    [&](unsigned worker) { return stage->work(worker); }));
   }
-  return {{"operation", options.operation}, {"kind", options.processes ? "processes" : "threads"},
-          {"workers", options.workers},     {"times", options.times},
+  return {{"operation", options.operation},
+          {"kind", options.processes ? "processes" : "threads"},
+          {"workers", options.workers},
+          {"times", options.times},
           {"ns", samples}};
 }
 
@@ -64,7 +66,8 @@ class Mappers {
     }
     for (unsigned number = 0; number < count; ++number) {
       char byte = 0;
-      if (checked(::read(ends[0], &byte, 1), "read") != 1) throw std::runtime_error("a mapper died");
+      if (checked(::read(ends[0], &byte, 1), "read") != 1)
+        throw std::runtime_error("a mapper died");
     }
     for (const int end : ends) ::close(end);
   }
@@ -79,7 +82,8 @@ class Mappers {
   [[noreturn]] static void hold(const std::string& path, uint64_t bytes, int ready) {
     const File file(path, O_RDWR);
     void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd(), 0);
-    if (at == MAP_FAILED || *static_cast<volatile char*>(at) != 'x' || ::write(ready, "x", 1) != 1) ::_exit(1);
+    if (at == MAP_FAILED || *static_cast<volatile char*>(at) != 'x' || ::write(ready, "x", 1) != 1)
+      ::_exit(1);
     for (;;) ::pause();
   }
   std::vector<pid_t> children_;
@@ -99,7 +103,8 @@ nlohmann::ordered_json count(const Options& options) {
       const uint64_t start = ticks();
       void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, own.fd(), 0);
       const uint64_t mapped = ticks();
-      if (at == MAP_FAILED || *static_cast<volatile char*>(at) != 'x') throw std::runtime_error("mmap");
+      if (at == MAP_FAILED || *static_cast<volatile char*>(at) != 'x')
+        throw std::runtime_error("mmap");
       const uint64_t touched = ticks();
       checked(::munmap(at, bytes), "munmap");
       const uint64_t unmapped = ticks();

@@ -22,7 +22,8 @@ class Work {
 using MakeWork = std::function<std::unique_ptr<Work>(unsigned worker)>;
 
 /// Starts so many processes or threads, each on a CPU of its own as far as there are any; when all
-/// have made their work, each does it `times` times. Nanoseconds from the start to the last one's end.
+/// have made their work, each does it `times` times. Nanoseconds from the start to the last one's
+/// end.
 uint64_t run_together(bool processes, unsigned workers, unsigned times, const MakeWork& make);
 
 }  // namespace morsel::bench

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // What many processes and threads do at the same time without waiting for each other, and whom an
-// unmap interrupts. In a machine that traces lock:contention_begin from its boot on (tests/vm/cells.py:
-// to switch it on later patches code, which emulated CPUs do not survive every time).
+// unmap interrupts. In a machine that traces lock:contention_begin from its boot on
+// (tests/vm/cells.py: to switch it on later patches code, which emulated CPUs do not survive every
+// time).
 #include <sched.h>
 #include <sys/wait.h>
 
@@ -51,8 +52,9 @@ bool begins(const std::string& text, const char* word) { return text.rfind(word,
 
 // What waits, and not who wants the lock.
 bool is_of_locks(const std::string& frame) {
-  for (const char* word : {"trace_", "__traceiter_", "native_", "queued_", "_raw_", "rwsem_", "down_", "up_",
-                           "downgrade_", "__mutex", "mutex_", "percpu_", "__percpu"})
+  for (const char* word :
+       {"trace_", "__traceiter_", "native_", "queued_", "_raw_", "rwsem_", "down_", "up_",
+        "downgrade_", "__mutex", "mutex_", "percpu_", "__percpu"})
     if (begins(frame, word)) return true;
   return false;
 }
@@ -60,8 +62,9 @@ bool is_of_locks(const std::string& frame) {
 // Locks of ours: the module calls. Locks of a file's mapping: these do.
 bool must_not_wait(const std::string& frame) {
   if (frame.find("[morselfs]") != std::string::npos) return true;
-  for (const char* word : {"vma_link", "__vma_link", "unlink_file_vma", "vma_prepare", "__vma_adjust",
-                           "unmap_mapping_", "filemap_", "mmap_region", "touch_atime", "file_update_time"})
+  for (const char* word :
+       {"vma_link", "__vma_link", "unlink_file_vma", "vma_prepare", "__vma_adjust",
+        "unmap_mapping_", "filemap_", "mmap_region", "touch_atime", "file_update_time"})
     if (begins(frame, word)) return true;
   return false;
 }
@@ -112,7 +115,8 @@ void without_waiting(bool processes, const Load& load) {
     std::atomic<unsigned> ready{0}, done{0};
     std::atomic<bool> go{false}, end{false};
   };
-  auto* board = new (SYS(mmap(nullptr, sizeof(Board), rw, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) Board;
+  auto* board =
+      new (SYS(mmap(nullptr, sizeof(Board), rw, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) Board;
   const auto work = [&](unsigned worker) {
     use_cpu(worker);
     const auto step = load.make(worker);
@@ -163,7 +167,8 @@ Load fill_same() {
   close(make_sparse("f", cpus() * part));
   return {[](unsigned worker) {
             const int fd = open_own("f");
-            char* m = static_cast<char*>(SYS(mmap(nullptr, part, rw, MAP_SHARED, fd, worker * part)));
+            char* m =
+                static_cast<char*>(SYS(mmap(nullptr, part, rw, MAP_SHARED, fd, worker * part)));
             return [m](unsigned time) { m[time * page] = 1; };
           },
           part / page - 1};
@@ -242,8 +247,8 @@ unsigned long calls_of_unmaps() {
 
 }  // namespace
 
-// Nobody, if no other CPU has the address space. Less than one call for each: the rest of the machine wakes
-// up its threads by such calls, too.
+// Nobody, if no other CPU has the address space. Less than one call for each: the rest of the
+// machine wakes up its threads by such calls, too.
 TEST(scale_unmap_of_one_cpu_interrupts_nobody) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");
@@ -253,8 +258,8 @@ TEST(scale_unmap_of_one_cpu_interrupts_nobody) {
   if (seen >= times) FAIL("%lu calls for %u unmaps", seen, times);
 }
 
-// The other CPU, once for the grafts. The kernel may do so once more for a table of the process's own that
-// it frees.
+// The other CPU, once for the grafts. The kernel may do so once more for a table of the process's
+// own that it frees.
 TEST(scale_unmap_interrupts_once) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");

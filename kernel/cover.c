@@ -25,8 +25,10 @@
 #include "graft.h"
 #include "graft_table.h"
 #include "inject.h"
+#include "invalidate.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "opened.h"
 #include "pgtable.h"
 #include "pool.h"
 #include "trace.h"
@@ -517,12 +519,13 @@ static bool is_parked_over_leaf(struct graft_table *table, const struct cover *c
 	unsigned long value, index = index_at(cover, round_down(cover->address, PMD_SIZE));
 	bool parked;
 
+	if (morsel_tree_subtree(&MORSEL_I(cover->inode)->tree, cover->twin, index, MORSEL_PMD,
+				&value) != MORSEL_LEAF)
+		return false;
 	spin_lock(&table->lock);
 	run = find_run(table, cover->address, cover->address);
 	parked = run && run->level == MORSEL_PMD &&
-		 run->slots[(cover->address - run->node.start) / PMD_SIZE] == SLOT_PARKED &&
-		 morsel_tree_subtree(&MORSEL_I(cover->inode)->tree, cover->twin, index, MORSEL_PMD,
-				     &value) == MORSEL_LEAF;
+		 run->slots[(cover->address - run->node.start) / PMD_SIZE] == SLOT_PARKED;
 	spin_unlock(&table->lock);
 	return parked;
 }
@@ -560,6 +563,7 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 		run->node.start = segment->start;
 		run->node.last = segment->end - 1;
 		run->inode = cover->inode;
+		run->opened = morsel_opened(cover->vma->vm_file);
 		run->level = segment->level;
 		run->count = count;
 		cover->runs[i] = run;
@@ -591,7 +595,33 @@ static bool reached(struct graft_table *table, const struct cover *cover)
 	       slot_is_ours(run->slots[(cover->address - run->node.start) / slot_size(run->level)]);
 }
 
-/* A hole in what is grafted, that has been filled. */
+/*
+ * The hole was in a table that is grafted here, and has been filled: the access will succeed. Many
+ * threads that fill holes find out like this, without the lock that they share. The tables that
+ * are walked stay while the VMA does, those of the object and those of the process.
+ */
+static bool is_there(struct vm_fault *vmf)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	pud_t *pudp = pud_at(vmf->vma->vm_mm, vmf->address), pud;
+	pmd_t pmd;
+	pte_t pte;
+
+	if (!pudp)
+		return false;
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud) || pud_leaf(pud))
+		return false;
+	pmd = READ_ONCE(*pmd_offset(&pud, vmf->address));
+	if (!pmd_present(pmd))
+		return false;
+	if (pmd_leaf(pmd))
+		return !write || pmd_write(pmd);
+	pte = READ_ONCE(((pte_t *)page_address(pmd_page(pmd)))[pte_index(vmf->address)]);
+	return pte_present(pte) && (!write || pte_write(pte));
+}
+
+/* The same, of a slot that is ours. */
 static bool is_covered(struct graft_table *table, const struct cover *cover)
 {
 	bool covered;
@@ -715,12 +745,10 @@ vm_fault_t morsel_graft_fault(struct vm_fault *vmf, struct mmu_notifier *notifie
 	};
 	vm_fault_t result = VM_FAULT_OOM;
 
-	if (is_covered(table, &cover)) {
+	if (is_there(vmf) || is_covered(table, &cover)) {
 		/* What is grafted may be a table that a move is about to take out: see move.c. */
-		if (READ_ONCE(MORSEL_I(cover.inode)->moves) & 1) {
-			filemap_invalidate_lock_shared(cover.inode->i_mapping);
-			filemap_invalidate_unlock_shared(cover.inode->i_mapping);
-		}
+		if (READ_ONCE(MORSEL_I(cover.inode)->moves) & 1)
+			morsel_invalidate_wait(cover.inode);
 		return VM_FAULT_NOPAGE;
 	}
 	if (is_parked_over_leaf(table, &cover) && make_way(vmf, table))

@@ -20,6 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "opened.h"
 #include "pool.h"
 #include "vfs.h"
 
@@ -38,7 +39,7 @@ int morsel_open(struct inode *inode, struct file *file)
 	if ((file->f_mode & FMODE_WRITE) && morsel_is_sealed(inode))
 		return -EPERM;
 	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
-	return generic_file_open(inode, file);
+	return generic_file_open(inode, file) ?: morsel_opened_get(inode, file);
 }
 
 /* Reads up to the end of the page or of the file; bytes copied, 0 at the end, or an error. */
@@ -204,8 +205,11 @@ static ssize_t write_some(struct inode *inode, loff_t pos, struct iov_iter *from
 	return done ? done : write_page(inode, pos, from, size, touch);
 }
 
-/* Under i_rwsem, checks done. Bytes written, or an error if there are none. */
-static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *from)
+/*
+ * Under i_rwsem, checks done. Bytes written, or an error if there are none. With i_rwsem `shared`
+ * the file does not grow, and what gets full is settled by the caller, later.
+ */
+static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *from, bool shared)
 {
 	loff_t start = pos, unsettled = pos, end = pos + iov_iter_count(from);
 	loff_t size = max(i_size_read(inode), end);
@@ -230,22 +234,61 @@ static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *fro
 			morsel_order(inode);
 			i_size_write(inode, pos);
 		}
-		if (IS_ALIGNED(pos, SLOT_BYTES)) {
+		if (!shared && IS_ALIGNED(pos, SLOT_BYTES)) {
 			morsel_object_settle(inode, unsettled, pos);
 			unsettled = pos;
 		}
 		cond_resched();
 	}
-	if (ret < 0)
+	if (ret < 0 && !shared)
 		drop_behind_eof(inode, size);
-	if (pos > unsettled)
+	if (!shared && pos > unsettled)
 		morsel_object_settle(inode, unsettled, pos);
 	return pos > start ? pos - start : ret;
+}
+
+/*
+ * May it go on beside others? Not if the file grows, nor if privileges may have to go (IS_NOSEC: there
+ * are none). Fills and removals are in order by the invalidate lock. Two writes at the same time to the
+ * same bytes may leave some of either, as with O_DIRECT elsewhere. What a pool writes without
+ * a reference to the page, and what it saves, wants the lock for itself.
+ */
+static bool stays_within(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+
+	return !(iocb->ki_flags & IOCB_APPEND) && IS_NOSEC(inode) && !morsel_pool_of(inode) &&
+	       iocb->ki_pos + (loff_t)iov_iter_count(from) <= i_size_read(inode);
+}
+
+/* True if it is shared. */
+static bool lock_for_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+
+	if (stays_within(iocb, from)) {
+		inode_lock_shared(inode);
+		if (stays_within(iocb, from))
+			return true;
+		inode_unlock_shared(inode);
+	}
+	inode_lock(inode);
+	return false;
+}
+
+static void settle_later(struct inode *inode, loff_t start, loff_t end)
+{
+	if (!morsel_object_is_unsettled(inode, start, end))
+		return;
+	inode_lock(inode);
+	morsel_object_settle(inode, start, end);
+	inode_unlock(inode);
 }
 
 ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
+	bool shared;
 	ssize_t ret;
 
 	/* Filling holes allocates. */
@@ -253,7 +296,7 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		return -EAGAIN;
 	if (morsel_pool_is_shut_down(inode))
 		return -EIO;
-	inode_lock(inode);
+	shared = lock_for_write(iocb, from);
 	/* The file may have become immutable, append-only or sealed since it was opened. */
 	ret = -EPERM;
 	if (morsel_is_frozen(inode) || (IS_APPEND(inode) && !(iocb->ki_flags & IOCB_APPEND)))
@@ -264,7 +307,7 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ret = file_modified(iocb->ki_filp);
 	if (ret)
 		goto out;
-	ret = write_pages(inode, iocb->ki_pos, from);
+	ret = write_pages(inode, iocb->ki_pos, from, shared);
 	if (ret > 0)
 		iocb->ki_pos += ret;
 	/* A fault may just be putting in a page, or a table, that this has gone through. */
@@ -273,7 +316,12 @@ ssize_t morsel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 				    pages_up(iocb->ki_pos));
 	morsel_save(inode);
 out:
-	inode_unlock(inode);
+	if (!shared)
+		inode_unlock(inode);
+	else
+		inode_unlock_shared(inode);
+	if (shared && ret > 0)
+		settle_later(inode, iocb->ki_pos - ret, iocb->ki_pos);
 	return ret;
 }
 

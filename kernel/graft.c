@@ -30,6 +30,7 @@
 #include "inject.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "opened.h"
 #include "pgtable.h"
 #include "trace.h"
 
@@ -57,7 +58,15 @@ static struct page *parking[MORSEL_PUD];
  */
 static void flush_this_cpu(void *unused)
 {
-	__flush_tlb_all();
+	/*
+	 * One that does nothing, or runs a kernel thread, has the mm loaded still, and would be
+	 * interrupted by each un-graft. It lets go of it, as for the kernel's own flushes, and
+	 * flushes when it comes back.
+	 */
+	if (this_cpu_read(cpu_tlbstate_shared.is_lazy))
+		morsel_leave_mm();
+	else
+		__flush_tlb_all();
 }
 
 static void flush_mm(struct mm_struct *mm)
@@ -70,13 +79,13 @@ void morsel_graft_account(struct graft_run *run, long slots)
 {
 	run->grafted += slots;
 	if (run->level == MORSEL_PUD)
-		morsel_count(run->inode, pud_slots, slots);
+		morsel_opened_count(run->opened, pud_slots, slots);
 	else if (run->level == MORSEL_PMD)
-		morsel_count(run->inode, pmd_slots, slots);
+		morsel_opened_count(run->opened, pmd_slots, slots);
 	else
-		morsel_count(run->inode, raw_pages, slots);
+		morsel_opened_count(run->opened, raw_pages, slots);
 	atomic_long_add(slots * (long)(slot_size(run->level) / PAGE_SIZE),
-			&MORSEL_I(run->inode)->grafted_pages);
+			&run->opened->grafted_pages);
 }
 
 /* Taking out. Under table->lock. */
@@ -288,7 +297,7 @@ static void clear_parked(struct graft_table *table, unsigned long first, unsigne
 		spin_unlock(&table->lock);
 		if (!run)
 			return;
-		mapping = run->inode->i_mapping;
+		mapping = &run->opened->mapping;
 		morsel_keep_rmap_walkers_out(mapping, run->level);
 		spin_lock(&table->lock);
 		clear_run(table->notifier.mm, run);

@@ -32,7 +32,7 @@
  * struct graft_run - consecutive slots of one level in one VMA
  * @node: first and last address
  * @dead: link while it is being freed
- * @inode: the object; pinned by the VMA, which outlives the run
+ * @inode: the object; @opened: the open file; pinned by the VMA, which outlives the run
  * @level: of the table entries are written to: MORSEL_PUD, _PMD or _PTE (raw)
  * @entries: entry of the first slot in the process's table, which exists as long
  *	as the VMA
@@ -46,6 +46,7 @@ struct graft_run {
 	struct interval_tree_node node;
 	struct list_head dead;
 	struct inode *inode;
+	struct morsel_opened *opened;
 	enum morsel_level level;
 	void *entries;
 	unsigned int grafted;

@@ -17,6 +17,7 @@
 	site(LOAD_PARKING, "load-parking")                                                \
 	site(LOAD_PARKING_LOCK, "load-parking-lock")                                      \
 	site(LOAD_INODES, "load-inodes")                                                  \
+	site(LOAD_OPENED, "load-opened")                                                  \
 	site(LOAD_SYSFS, "load-sysfs")                                                    \
 	site(LOAD_REGISTER, "load-register")                                              \
 	/* super.c, sysfs.c */                                                            \
@@ -25,11 +26,12 @@
 	site(COUNTS, "counts")                                                            \
 	site(COUNTER, "counter")                                                          \
 	site(SYSFS, "sysfs")                                                              \
-	/* inode.c, namei.c, xattr.c */                                                   \
+	/* inode.c, namei.c, xattr.c, opened.c */                                         \
 	site(INODE, "inode")                                                              \
 	site(LINK, "link")                                                                \
 	site(WHITEOUT, "whiteout")                                                        \
 	site(XATTR, "xattr")                                                              \
+	site(OPENED, "opened")                                                            \
 	/* object.c; small.c; move.c; host.c: all that core allocates */                  \
 	site(FRAME, "frame")                                                              \
 	site(HUGE_FRAME, "huge-frame")                                                    \

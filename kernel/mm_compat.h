@@ -12,6 +12,12 @@
 #include "../uapi/morselfs.h"
 #include "tree_api.h"
 
+/* Exported by both kernels, which do not show it to modules. */
+struct tlb_state_shared {
+	bool is_lazy;
+};
+DECLARE_PER_CPU_SHARED_ALIGNED(struct tlb_state_shared, cpu_tlbstate_shared);
+
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 
 static inline void morsel_vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
@@ -44,6 +50,12 @@ static inline void morsel_keep_faults_out(struct mm_struct *mm)
 static inline void morsel_release_fault_lock(struct vm_fault *vmf)
 {
 	release_fault_lock(vmf);
+}
+
+/* Of a CPU that has an mm loaded without using it. */
+static inline void morsel_leave_mm(void)
+{
+	leave_mm();
 }
 
 /* Raises the mmu notifiers for the range, and zaps what is mapped the ordinary way. */
@@ -91,6 +103,11 @@ static inline void morsel_vma_start_write(struct vm_area_struct *vma)
 static inline void morsel_release_fault_lock(struct vm_fault *vmf)
 {
 	mmap_read_unlock(vmf->vma->vm_mm);
+}
+
+static inline void morsel_leave_mm(void)
+{
+	leave_mm(smp_processor_id());
 }
 
 static inline void morsel_zap(struct vm_area_struct *vma, unsigned long start, unsigned long size)

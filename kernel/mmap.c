@@ -18,8 +18,10 @@
 #include <linux/version.h>
 
 #include "graft.h"
+#include "invalidate.h"
 #include "mm_compat.h"
 #include "morselfs.h"
+#include "opened.h"
 #include "pool.h"
 
 static bool grafting(const struct vm_area_struct *vma)
@@ -34,7 +36,7 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct page *page;
-	bool was_hole;
+	bool was_hole, is_bad;
 
 	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
 		return VM_FAULT_SIGBUS;
@@ -42,20 +44,19 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	if (!grafting(vmf->vma))
 		return morsel_ordinary_fault(vmf);
-	page = morsel_object_get(inode, vmf->pgoff);
-	was_hole = !page;
-	if (was_hole)
+	was_hole = !morsel_object_look(inode, vmf->pgoff, &is_bad);
+	if (was_hole) {
 		page = morsel_object_fill_fault(inode, vmf->pgoff, morsel_touch_of(vmf->vma));
-	if (IS_ERR(page))
-		return morsel_fault_of(PTR_ERR(page));
-	if (morsel_object_is_bad(inode, page)) {
+		if (IS_ERR(page))
+			return morsel_fault_of(PTR_ERR(page));
+		is_bad = morsel_object_is_bad(inode, page);
 		put_page(page);
-		return VM_FAULT_HWPOISON;
 	}
-	put_page(page);
+	if (is_bad)
+		return VM_FAULT_HWPOISON;
 	/* Before the graft: a raw run gets what is there by then. */
 	if (was_hole && !(vmf->vma->vm_flags & VM_RAND_READ))
-		morsel_object_fill_ahead(inode, vmf->pgoff,
+		morsel_object_fill_ahead(morsel_opened(vmf->vma->vm_file), vmf->pgoff,
 					 linear_page_index(vmf->vma, vmf->vma->vm_end));
 	return morsel_graft_fault(vmf, vmf->vma->vm_private_data);
 }
@@ -63,20 +64,21 @@ static vm_fault_t morsel_fault(struct vm_fault *vmf)
 /* fork, split, move: a VMA more. In the child of a fork the table is another one. */
 static void morsel_vm_open(struct vm_area_struct *vma)
 {
-	morsel_count(file_inode(vma->vm_file), mappings, 1);
+	morsel_opened_count(morsel_opened(vma->vm_file), mappings, 1);
 	if (vma->vm_private_data)
 		vma->vm_private_data = morsel_graft_table_get(vma->vm_mm);
 }
 
 static void morsel_vm_close(struct vm_area_struct *vma)
 {
+	struct morsel_opened *opened = morsel_opened(vma->vm_file);
 	struct inode *inode = file_inode(vma->vm_file);
 
 	if (vma->vm_private_data)
 		morsel_graft_table_put(vma->vm_private_data);
 	this_cpu_dec(MORSEL_SB(inode->i_sb)->counts->mappings);
-	/* morsel_count(), but the last one must know that it is. */
-	if (atomic_long_dec_and_test(&MORSEL_I(inode)->mappings))
+	/* morsel_opened_count(), but the last one must know that it is. */
+	if (atomic_long_dec_and_test(&opened->mappings))
 		morsel_object_unmapped(inode);
 }
 
@@ -170,6 +172,7 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
 	bool shared = vma->vm_flags & VM_MAYSHARE;
+	struct inode **slot;
 	int err;
 
 	if (shared && IS_IMMUTABLE(inode)) {
@@ -206,9 +209,9 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 			morsel_vm_flags_set(vma, VM_MIXEDMAP); /* for zeros in holes; as above */
 	}
 	/* Who frees tables holds this lock exclusively and has seen no mapping. */
-	filemap_invalidate_lock_shared(inode->i_mapping);
-	morsel_count(inode, mappings, 1);
-	filemap_invalidate_unlock_shared(inode->i_mapping);
+	slot = morsel_invalidate_lock_shared(inode);
+	morsel_opened_count(morsel_opened(file), mappings, 1);
+	morsel_invalidate_unlock_shared(inode, slot);
 	return 0;
 }
 

@@ -5,6 +5,8 @@
  *
  *   tree_api.h  the object's page-table subtree (core/, C++) as C sees it
  *   object.c    an object: frames in a tree, charged to a mount
+ *   charge.c    what a mount may use
+ *   invalidate.c  who adds leaves, and who removes them
  *   small.c     an object without tables: small, and not mapped so far
  *   huge.c      which leaves an object gets
  *   move.c      the contents of slots go to other frames, under use
@@ -14,6 +16,7 @@
  *   cover.c     how they get in: a fault's work
  *   ordinary.c  faults that map single pages, where nothing may be grafted
  *   mmap.c      a VMA: its kind, faults, splits, protection
+ *   opened.c    an open file: which VMAs it has
  *   file.c      read, write, seek, fallocate, splice, ioctl
  *   inode.c     attributes, truncate, eviction
  *   namei.c     directories
@@ -51,6 +54,7 @@
 #define MORSEL_HUGE_PAGES (1UL << MORSEL_HUGE_ORDER)
 
 struct fs_context;
+struct morsel_opened;
 struct morsel_pool;
 struct morsel_medium;
 
@@ -119,7 +123,7 @@ struct morsel_counts {
  * @max_blocks: limit in pages, 0 for none (`size=`)
  * @counts: of all files; for sysfs
  * @used_blocks: pages charged
- * @lock: guards @max_inodes, @used_inodes and changes of @max_blocks
+ * @lock: guards changes of @max_blocks and @max_inodes, and charges near the limit
  * @max_inodes: limit, 0 for none (`nr_inodes=`)
  * @used_inodes: what counts towards it
  * @huge: which leaves objects get that have no policy of their own
@@ -138,7 +142,7 @@ struct morsel_sb {
 	struct percpu_counter used_blocks;
 	spinlock_t lock;
 	unsigned long max_inodes;
-	unsigned long used_inodes;
+	struct percpu_counter used_inodes;
 	enum morsel_huge huge;
 	seqlock_t mpol_lock;
 	struct morsel_mpol mpol;
@@ -165,9 +169,8 @@ struct morsel_sb {
  * @small_frames: struct page by page number; empty once the object is a tree
  * @frames: pages charged for the object (i_blocks = frames * 8)
  * @leaves_4k, @leaves_2m, @table_pages: counts for the info ioctl; by morsel_count()
- * @mappings: VMAs that map the file; raised under mapping->invalidate_lock
- *	shared, so that who holds it exclusively and reads 0 may free tables.
- *	The mount counts them, too
+ * @excluded: somebody holds the invalidate lock exclusively, or waits for those who share it
+ * @opened: who has the file open, under @opened_lock; @denies_writable: see morsel_deny_writable()
  * @moves: odd while leaves are on their way to other frames (move.c); written under the invalidate
  *	lock, exclusively, as @retired: tables that were put out of use under a mapping, and
  *	@retired_pages: how many, and @reclaims: somebody is about to free them
@@ -175,10 +178,6 @@ struct morsel_sb {
  *	knows (promote.c)
  * @prune_later: pages were removed under a mapping; empty tables may be left.
  *	Written under the invalidate lock, exclusively
- * @last_touched, @touch_distance, @touch_count: the hole that a fault has filled last, how far
- *	from the one before, and how many at once; a guess of what comes next
- * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; by morsel_count()
- * @grafted_pages: what they span
  * @promoted, @demoted, @promote_failed: slots that were moved; by morsel_count()
  * @waste_pages: pages of large frames that are charged, and no leaf leads to any more
  * @huge: MORSELFS_HUGE_*, the object's own policy
@@ -193,12 +192,15 @@ struct morsel_sb {
 struct morsel_inode {
 	struct morsel_tree tree;
 	bool small;
+	bool excluded;
 	struct xarray small_frames;
 	atomic_long_t frames;
 	atomic_long_t leaves_4k;
 	atomic_long_t leaves_2m;
 	atomic_long_t table_pages;
-	atomic_long_t mappings;
+	struct rw_semaphore opened_lock;
+	struct list_head opened;
+	bool denies_writable;
 	unsigned int moves;
 	struct list_head retired;
 	unsigned long retired_pages;
@@ -209,13 +211,6 @@ struct morsel_inode {
 	unsigned int promote_tries;
 	bool promote_again;
 	bool prune_later;
-	pgoff_t last_touched;
-	unsigned long touch_distance;
-	unsigned int touch_count;
-	atomic_long_t pud_slots;
-	atomic_long_t pmd_slots;
-	atomic_long_t raw_pages;
-	atomic_long_t grafted_pages;
 	atomic_long_t promoted;
 	atomic_long_t demoted;
 	atomic_long_t promote_failed;
@@ -271,6 +266,15 @@ static inline struct morsel_sb *MORSEL_SB(const struct super_block *sb)
 	return sb->s_fs_info;
 }
 
+/*
+ * charge.c: `count` more of what is limited by *most (0: by nothing), if they fit; less of it; is more
+ * in use than so many?
+ */
+bool morsel_charge(struct morsel_sb *msb, struct percpu_counter *used, const unsigned long *most,
+		   long count);
+void morsel_uncharge(struct percpu_counter *used, long count);
+bool morsel_is_above(struct percpu_counter *used, unsigned long limit);
+
 /* `what` is a field of struct morsel_inode and of struct morsel_counts: counts in both. */
 #define morsel_count(of, what, change)                                                    \
 	do {                                                                              \
@@ -283,7 +287,7 @@ static inline struct morsel_sb *MORSEL_SB(const struct super_block *sb)
 
 /*
  * object.c. Page indices count 4-KiB pages from the start of the file. "Under
- * the invalidate lock" means mapping->invalidate_lock of the inode.
+ * the invalidate lock" means the inode's: invalidate.h.
  */
 
 /* Empty object in a fresh inode. */
@@ -304,6 +308,12 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index);
  * looks like a hole to him, where the other waits for the invalidate lock.
  */
 struct page *morsel_object_get_nowait(struct inode *inode, pgoff_t index);
+
+/*
+ * Is there a page? And is it broken? For who takes no reference, which a page that many use at the
+ * same time would be written to for. A page that is being moved may look like a hole.
+ */
+bool morsel_object_look(struct inode *inode, pgoff_t index, bool *is_bad);
 
 /*
  * The same, but a hole is filled first with a zeroed frame, charged to the
@@ -342,7 +352,7 @@ struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum m
  * that fault at the same time spoil the guess. The caller holds no page: this waits for the
  * invalidate lock, whose holder may wait for the page.
  */
-void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
+void morsel_object_fill_ahead(struct morsel_opened *opened, pgoff_t index, pgoff_t end);
 
 /*
  * Hint from write(2), called with i_rwsem held after i_size grew to cover
@@ -350,6 +360,9 @@ void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end);
  * 2-MiB leaves now. First and last byte of what was written. Never fails.
  */
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end);
+
+/* Would morsel_object_settle() find something to do? Without a lock. */
+bool morsel_object_is_unsettled(struct inode *inode, loff_t start, loff_t end);
 
 /*
  * Makes tables tall enough for pages below `index_end`; a small object, that stays one, does

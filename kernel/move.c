@@ -30,7 +30,9 @@
 #include "frame.h"
 #include "graft.h"
 #include "inject.h"
+#include "invalidate.h"
 #include "move.h"
+#include "opened.h"
 #include "pool.h"
 #include "trace.h"
 
@@ -138,29 +140,27 @@ void morsel_retired_free(struct inode *inode)
 
 bool morsel_retired_reclaim(struct inode *inode)
 {
-	struct address_space *mapping = inode->i_mapping;
 	struct morsel_inode *mi = MORSEL_I(inode);
 	struct retired *retired;
 	bool quiet;
 
-	filemap_invalidate_lock(mapping);
+	morsel_invalidate_lock(inode);
 	if (mi->reclaims) {
-		filemap_invalidate_unlock(mapping);
+		morsel_invalidate_unlock(inode);
 		return false;
 	}
 	mi->reclaims = true;
 	list_for_each_entry(retired, &mi->retired, list)
 		retired->condemned = true;
-	filemap_invalidate_unlock(mapping);
+	morsel_invalidate_unlock(inode);
 	quiet = morsel_graft_quiesce();
 	/* Who walks by the file. */
-	i_mmap_lock_write(mapping);
-	i_mmap_unlock_write(mapping);
-	filemap_invalidate_lock(mapping);
+	morsel_wait_for_rmap_walkers(inode);
+	morsel_invalidate_lock(inode);
 	mi->reclaims = false;
 	if (quiet)
 		free_retired(inode, false);
-	filemap_invalidate_unlock(mapping);
+	morsel_invalidate_unlock(inode);
 	return quiet;
 }
 
@@ -420,8 +420,7 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 	move->retired = NULL;
 	mi->prune_later = true;
 	/* The old pmd tables are grafted; nobody grafts them again. */
-	unmap_mapping_pages(move->inode->i_mapping, move->first, move->count * MORSEL_HUGE_PAGES,
-			    false);
+	morsel_unmap_pages(move->inode, move->first, move->count * MORSEL_HUGE_PAGES, false);
 	end_move(move);
 	for (slot = 0; slot < move->count; slot++) {
 		if (!is_chosen(move, slot))
@@ -543,16 +542,16 @@ void morsel_move_up(struct inode *inode, pgoff_t first, unsigned int count, gfp_
 	}
 	choose(move, gfp, moved);
 	if (move->chosen) {
-		filemap_invalidate_lock(inode->i_mapping);
+		morsel_invalidate_lock(inode);
 		/* morsel_mmap() counts itself under this lock, so 0 stays 0. */
-		if (atomic_long_read(&MORSEL_I(inode)->mappings))
+		if (morsel_is_mapped(inode))
 			promote_mapped(move, moved);
 		else
 			promote_unmapped(move, moved);
 		/* The last munmap may have been too early to find them. */
-		if (!atomic_long_read(&MORSEL_I(inode)->mappings))
+		if (!morsel_is_mapped(inode))
 			morsel_retired_free(inode);
-		filemap_invalidate_unlock(inode->i_mapping);
+		morsel_invalidate_unlock(inode);
 	}
 	free_move(move);
 }
@@ -624,7 +623,7 @@ void morsel_move_down(struct inode *inode, pgoff_t first, struct morsel_moved *m
 	if (move->chosen && !allocate_small(move, &frames))
 		give_up(move, 0, -ENOMEM, moved);
 	if (move->chosen && !list_empty(&frames)) {
-		filemap_invalidate_lock(inode->i_mapping);
+		morsel_invalidate_lock(inode);
 		/* Holes may have been filled meanwhile, with small frames. */
 		move->chosen = note(move, 0) ? 1 : 0;
 		take_out(move, moved);
@@ -637,7 +636,7 @@ void morsel_move_down(struct inode *inode, pgoff_t first, struct morsel_moved *m
 			moved->done++;
 			trace_morselfs_demote(inode, first, 0);
 		}
-		filemap_invalidate_unlock(inode->i_mapping);
+		morsel_invalidate_unlock(inode);
 	}
 	list_for_each_entry_safe(frame, next, &frames, lru)
 		__free_page(frame);
@@ -648,14 +647,14 @@ void morsel_move_apart(struct inode *inode, pgoff_t first, struct morsel_moved *
 {
 	int split;
 
-	filemap_invalidate_lock(inode->i_mapping);
+	morsel_invalidate_lock(inode);
 	split = morsel_object_split(inode, first);
 	/* A process that has the slot grafted alone has the large leaf in its own table. */
 	if (split > 0)
 		morsel_retired_forget(inode, first, first + MORSEL_HUGE_PAGES);
 	if (split > 0)
-		unmap_mapping_pages(inode->i_mapping, first, MORSEL_HUGE_PAGES, false);
-	filemap_invalidate_unlock(inode->i_mapping);
+		morsel_unmap_pages(inode, first, MORSEL_HUGE_PAGES, false);
+	morsel_invalidate_unlock(inode);
 	if (split < 0) {
 		moved->lacking++;
 		trace_morselfs_demote(inode, first, split);

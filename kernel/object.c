@@ -3,7 +3,7 @@
  * An object: frames in a tree, charged to a mount. What is small and has not been mapped so far
  * does without a tree: small.c.
  *
- * Who excludes whom: filling a hole holds mapping->invalidate_lock shared,
+ * Who excludes whom: filling a hole holds the invalidate lock (invalidate.c) shared,
  * whatever removes, splits or merges leaves holds it exclusively. So no leaf can
  * reappear in one twin while it is being taken out of the other. Reading,
  * mapping and touching what is present take no lock.
@@ -21,9 +21,11 @@
 
 #include "frame.h"
 #include "inject.h"
+#include "invalidate.h"
 #include "mm_compat.h"
 #include "morselfs.h"
 #include "move.h"
+#include "opened.h"
 #include "pool.h"
 #include "trace.h"
 
@@ -42,7 +44,10 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->leaves_4k, 0);
 	atomic_long_set(&mi->leaves_2m, 0);
 	atomic_long_set(&mi->table_pages, 0);
-	atomic_long_set(&mi->mappings, 0);
+	mi->excluded = false;
+	init_rwsem(&mi->opened_lock);
+	INIT_LIST_HEAD(&mi->opened);
+	mi->denies_writable = false;
 	mi->moves = 0;
 	INIT_LIST_HEAD(&mi->retired);
 	mi->retired_pages = 0;
@@ -53,13 +58,6 @@ void morsel_object_init(struct morsel_inode *mi)
 	mi->promote_tries = 0;
 	mi->promote_again = false;
 	mi->prune_later = false;
-	mi->last_touched = 0;
-	mi->touch_distance = 0;
-	mi->touch_count = 0;
-	atomic_long_set(&mi->pud_slots, 0);
-	atomic_long_set(&mi->pmd_slots, 0);
-	atomic_long_set(&mi->raw_pages, 0);
-	atomic_long_set(&mi->grafted_pages, 0);
 	atomic_long_set(&mi->promoted, 0);
 	atomic_long_set(&mi->demoted, 0);
 	atomic_long_set(&mi->promote_failed, 0);
@@ -68,34 +66,19 @@ void morsel_object_init(struct morsel_inode *mi)
 	mi->advised = false;
 }
 
-/*
- * Far from the limit the per-CPU counter is enough. Near it, who compares and adds
- * does so alone: a large request that fails must not make a small one fail.
- */
 static bool charge(struct inode *inode, long pages)
 {
 	struct morsel_sb *sb = MORSEL_SB(inode->i_sb);
-	unsigned long limit = READ_ONCE(sb->max_blocks);
-	long slack = 2L * (percpu_counter_batch + MORSEL_HUGE_PAGES) * num_online_cpus();
-	bool fits = true;
 
-	if (!limit || percpu_counter_read(&sb->used_blocks) + slack < (s64)limit) {
-		percpu_counter_add(&sb->used_blocks, pages);
-	} else {
-		spin_lock(&sb->lock);
-		fits = percpu_counter_compare(&sb->used_blocks, (s64)limit - pages) <= 0;
-		if (fits)
-			percpu_counter_add(&sb->used_blocks, pages);
-		spin_unlock(&sb->lock);
-	}
-	if (fits)
-		atomic_long_add(pages, &MORSEL_I(inode)->frames);
-	return fits;
+	if (!morsel_charge(sb, &sb->used_blocks, &sb->max_blocks, pages))
+		return false;
+	atomic_long_add(pages, &MORSEL_I(inode)->frames);
+	return true;
 }
 
 static void uncharge(struct inode *inode, long pages)
 {
-	percpu_counter_sub(&MORSEL_SB(inode->i_sb)->used_blocks, pages);
+	morsel_uncharge(&MORSEL_SB(inode->i_sb)->used_blocks, pages);
 	atomic_long_sub(pages, &MORSEL_I(inode)->frames);
 }
 
@@ -168,9 +151,20 @@ struct page *morsel_object_get(struct inode *inode, pgoff_t index)
 		if (!(moves & 1) && READ_ONCE(mi->moves) == moves)
 			return NULL;
 		/* It may have been on its way elsewhere: see move.c. */
-		filemap_invalidate_lock_shared(inode->i_mapping);
-		filemap_invalidate_unlock_shared(inode->i_mapping);
+		morsel_invalidate_wait(inode);
 	}
+}
+
+bool morsel_object_look(struct inode *inode, pgoff_t index, bool *is_bad)
+{
+	struct morsel_leaf leaf;
+	bool found;
+
+	rcu_read_lock();
+	found = lookup(inode, index, &leaf);
+	rcu_read_unlock();
+	*is_bad = found && morsel_object_is_bad(inode, pfn_to_page(leaf.pfn));
+	return found;
 }
 
 #define GFP_FRAME (GFP_KERNEL_ACCOUNT | __GFP_ZERO)
@@ -249,21 +243,22 @@ static int install(struct inode *inode, pgoff_t index, struct page *frame, unsig
 		   loff_t size)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
+	struct inode **slot;
 	int err = -ERANGE;
 
 	morsel_frame_join(frame, inode, index);
-	filemap_invalidate_lock_shared(inode->i_mapping);
+	slot = morsel_invalidate_lock_shared(inode);
 	/* Under the lock, a truncation that is through counts. A large leaf must end there, too. */
 	if (index + (1UL << order) <= DIV_ROUND_UP(max(i_size_read(inode), size), PAGE_SIZE))
 		err = install_leaf(mi, index, frame, order);
-	filemap_invalidate_unlock_shared(inode->i_mapping);
+	morsel_invalidate_unlock_shared(inode, slot);
 	if (err == -ENOMEM && morsel_too_many_tables(mi))
 		err = -ENOSPC;
 	if (err)
 		return err;
 	count_leaves(inode, order, 1);
 	if (mi->medium && morsel_pool_has_zeros_mapped(inode))
-		unmap_mapping_pages(inode->i_mapping, index, 1, false);
+		morsel_unmap_pages(inode, index, 1, false);
 	return 0;
 }
 
@@ -368,17 +363,6 @@ struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum m
 	return page;
 }
 
-static bool is_present(struct inode *inode, pgoff_t index)
-{
-	struct morsel_leaf leaf;
-	bool found;
-
-	rcu_read_lock();
-	found = lookup(inode, index, &leaf);
-	rcu_read_unlock();
-	return found;
-}
-
 /* What a mount may still charge, roughly. */
 static bool has_plenty(struct inode *inode)
 {
@@ -406,10 +390,11 @@ static bool has_small_table(struct inode *inode, pgoff_t index)
 static bool fill_optional(struct inode *inode, pgoff_t index)
 {
 	struct page *page;
+	bool is_bad;
 
 	if (fatal_signal_pending(current) || !has_plenty(inode) || !has_small_table(inode, index))
 		return false;
-	if (is_present(inode, index))
+	if (morsel_object_look(inode, index, &is_bad))
 		return true;
 	if (morsel_pool_of(inode))
 		page = morsel_object_fill_fault(inode, index, MORSEL_TOUCH_PART);
@@ -421,20 +406,20 @@ static bool fill_optional(struct inode *inode, pgoff_t index)
 	return true;
 }
 
-void morsel_object_fill_ahead(struct inode *inode, pgoff_t index, pgoff_t end)
+void morsel_object_fill_ahead(struct morsel_opened *opened, pgoff_t index, pgoff_t end)
 {
-	struct morsel_inode *mi = MORSEL_I(inode);
-	unsigned long distance = index - READ_ONCE(mi->last_touched);
+	struct inode *inode = opened->mapping.host;
+	unsigned long distance = index - READ_ONCE(opened->last_touched);
 	unsigned int count = 1;
 
-	if (distance && distance <= MORSEL_HUGE_PAGES && distance == READ_ONCE(mi->touch_distance))
-		count = min(2 * READ_ONCE(mi->touch_count), AHEAD_PAGES);
-	WRITE_ONCE(mi->touch_distance, distance);
-	WRITE_ONCE(mi->touch_count, count);
+	if (distance && distance <= MORSEL_HUGE_PAGES && distance == READ_ONCE(opened->touch_distance))
+		count = min(2 * READ_ONCE(opened->touch_count), AHEAD_PAGES);
+	WRITE_ONCE(opened->touch_distance, distance);
+	WRITE_ONCE(opened->touch_count, count);
 	end = min_t(pgoff_t, end, DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE));
 	while (--count && index + distance < end && fill_optional(inode, index + distance))
 		index += distance;
-	WRITE_ONCE(mi->last_touched, index);
+	WRITE_ONCE(opened->last_touched, index);
 }
 
 unsigned long morsel_object_room(struct super_block *sb)
@@ -552,7 +537,7 @@ static void release_frame(struct inode *inode, struct page *head, pgoff_t first,
 	set_page_private(head, 0);
 	folio_lock(folio);
 	if (folio_mapped(folio) && from < to)
-		unmap_mapping_pages(inode->i_mapping, from, to - from, even_cows);
+		morsel_unmap_pages(inode, from, to - from, even_cows);
 	if (!morsel_frame_leaves(head))
 		morsel_frame_leave(head);
 	folio_unlock(folio);
@@ -631,7 +616,7 @@ static void unmap(struct inode *inode, pgoff_t first, pgoff_t last, bool even_co
 
 	do {
 		returned = 0;
-		unmap_mapping_pages(inode->i_mapping, first, last - first, even_cows);
+		morsel_unmap_pages(inode, first, last - first, even_cows);
 		if (MORSEL_LEAVES_MAY_RETURN)
 			morsel_tree_remove(&MORSEL_I(inode)->tree, first, last, false,
 					   count_returned, &returned);
@@ -687,7 +672,7 @@ void morsel_object_exchange(struct inode *inode, pgoff_t first, const unsigned l
 static void remove_range(struct inode *inode, pgoff_t first, pgoff_t last, bool even_cows)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
-	bool mapped = atomic_long_read(&mi->mappings) > 0;
+	bool mapped = morsel_is_mapped(inode);
 	pgoff_t end = min_t(pgoff_t, last, capacity(mi));
 
 	if (mapped)
@@ -701,12 +686,12 @@ static void remove_range(struct inode *inode, pgoff_t first, pgoff_t last, bool 
 		if (mapped) {
 			stop = morsel_object_next(inode, first, end, true);
 			if (stop > first)
-				unmap_mapping_pages(inode->i_mapping, first, stop - first, even_cows);
+				morsel_unmap_pages(inode, first, stop - first, even_cows);
 			first = stop;
 		}
 	}
 	if (mapped && first < last)
-		unmap_mapping_pages(inode->i_mapping, first, last - first, even_cows);
+		morsel_unmap_pages(inode, first, last - first, even_cows);
 }
 
 /*
@@ -720,8 +705,8 @@ void morsel_object_unmapped(struct inode *inode)
 
 	if (!READ_ONCE(mi->prune_later))
 		return;
-	filemap_invalidate_lock(inode->i_mapping);
-	if (!atomic_long_read(&mi->mappings) && mi->prune_later) {
+	morsel_invalidate_lock(inode);
+	if (mi->prune_later && !morsel_is_mapped(inode)) {
 		mi->prune_later = false;
 		morsel_retired_free(inode);
 		end = morsel_tree_capacity(&mi->tree);
@@ -730,7 +715,7 @@ void morsel_object_unmapped(struct inode *inode)
 			cond_resched();
 		}
 	}
-	filemap_invalidate_unlock(inode->i_mapping);
+	morsel_invalidate_unlock(inode);
 }
 
 /* Large frames with few leaves left are worth a look of the worker's. */
@@ -746,11 +731,11 @@ int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last)
 
 	if (first >= last)
 		return 0;
-	filemap_invalidate_lock(inode->i_mapping);
+	morsel_invalidate_lock(inode);
 	err = split_ends(inode, first, last, false);
 	if (!err)
 		remove_range(inode, first, last, false);
-	filemap_invalidate_unlock(inode->i_mapping);
+	morsel_invalidate_unlock(inode);
 	look_for_waste(inode);
 	return err;
 }
@@ -759,10 +744,10 @@ void morsel_object_drop(struct inode *inode, pgoff_t first, pgoff_t last)
 {
 	if (first >= last)
 		return;
-	filemap_invalidate_lock(inode->i_mapping);
+	morsel_invalidate_lock(inode);
 	split_ends(inode, first, last, true);
 	remove_range(inode, first, last, true);
-	filemap_invalidate_unlock(inode->i_mapping);
+	morsel_invalidate_unlock(inode);
 }
 
 /* From a byte to the end of its page, if the page is there. */
@@ -818,7 +803,7 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 		}
 		return err;
 	}
-	filemap_invalidate_lock(inode->i_mapping);
+	morsel_invalidate_lock(inode);
 	err = split_ends(inode, first, LAST_INDEX, false);
 	if (!err) {
 		/* First the size: faults and fills beyond it fail from now on. */
@@ -827,7 +812,7 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 		remove_range(inode, first, LAST_INDEX, true);
 		zero_tail(inode, size);
 	}
-	filemap_invalidate_unlock(inode->i_mapping);
+	morsel_invalidate_unlock(inode);
 	look_for_waste(inode);
 	return err;
 }
@@ -871,37 +856,63 @@ void morsel_object_free(struct inode *inode)
 	WARN_ON_ONCE(atomic_long_read(&mi->frames) || atomic_long_read(&mi->table_pages));
 }
 
-/* What nobody maps is moved at once, by who has filled it. */
-static void settle_slot(struct inode *inode, pgoff_t first)
+static bool slot_is_full(struct inode *inode, pgoff_t first)
 {
-	struct morsel_moved moved = {};
 	bool full;
 
 	rcu_read_lock(); /* the last munmap may be freeing tables */
 	full = morsel_slot_is_full(inode, first);
 	rcu_read_unlock();
-	if (!full)
+	return full;
+}
+
+/* What nobody maps is moved at once, by who has filled it. */
+static void settle_slot(struct inode *inode, pgoff_t first)
+{
+	struct morsel_moved moved = {};
+
+	if (!slot_is_full(inode, first))
 		return;
-	if (!atomic_long_read(&MORSEL_I(inode)->mappings))
+	if (!morsel_is_mapped(inode))
 		morsel_move_up(inode, first, 1, GFP_OPTIONAL & ~__GFP_ZERO, &moved);
 	if (!moved.done)
 		morsel_promote_later(inode);
+}
+
+/*
+ * To look whether a slot is full is not worth it for each small write into it. So this ends where the
+ * last slot ends whose last page was written.
+ */
+static loff_t settling_end(struct inode *inode, loff_t end)
+{
+	return morsel_huge_policy(inode) == MORSEL_HUGE_NEVER ?
+		       0 :
+		       min(round_up(end, PAGE_SIZE), i_size_read(inode));
 }
 
 void morsel_object_settle(struct inode *inode, loff_t start, loff_t end)
 {
 	pgoff_t first = round_down(start >> PAGE_SHIFT, MORSEL_HUGE_PAGES);
 
-	if (morsel_huge_policy(inode) == MORSEL_HUGE_NEVER)
-		return;
-	/* To look whether a slot is full is not worth it for each small write into it. */
-	end = min(round_up(end, PAGE_SIZE), i_size_read(inode));
+	end = settling_end(inode, end);
 	for (; slot_is_below(first, end); first += MORSEL_HUGE_PAGES)
 		settle_slot(inode, first);
 }
 
+bool morsel_object_is_unsettled(struct inode *inode, loff_t start, loff_t end)
+{
+	pgoff_t first = round_down(start >> PAGE_SHIFT, MORSEL_HUGE_PAGES);
+
+	end = settling_end(inode, end);
+	for (; slot_is_below(first, end); first += MORSEL_HUGE_PAGES)
+		if (slot_is_full(inode, first))
+			return true;
+	return false;
+}
+
 void morsel_object_info(struct inode *inode, struct morselfs_info *info)
 {
+	struct morsel_opened_counts sum = morsel_opened_sum(inode);
 	struct morsel_inode *mi = MORSEL_I(inode);
 
 	info->flags = READ_ONCE(mi->sealed) ? MORSELFS_INFO_SEALED : 0;
@@ -909,11 +920,11 @@ void morsel_object_info(struct inode *inode, struct morselfs_info *info)
 	info->leaves_4k = atomic_long_read(&mi->leaves_4k);
 	info->leaves_2m = atomic_long_read(&mi->leaves_2m);
 	info->table_bytes = atomic_long_read(&mi->table_pages) * PAGE_SIZE;
-	info->mappings = atomic_long_read(&mi->mappings);
-	info->graft_pud_slots = atomic_long_read(&mi->pud_slots);
-	info->graft_pmd_slots = atomic_long_read(&mi->pmd_slots);
-	info->raw_pages = atomic_long_read(&mi->raw_pages);
-	info->grafted_bytes = atomic_long_read(&mi->grafted_pages) * PAGE_SIZE;
+	info->mappings = sum.mappings;
+	info->graft_pud_slots = sum.pud_slots;
+	info->graft_pmd_slots = sum.pmd_slots;
+	info->raw_pages = sum.raw_pages;
+	info->grafted_bytes = sum.grafted_pages * PAGE_SIZE;
 	info->promoted = atomic_long_read(&mi->promoted);
 	info->demoted = atomic_long_read(&mi->demoted);
 	info->promote_failed = atomic_long_read(&mi->promote_failed);

@@ -12,6 +12,7 @@
 #include <linux/version.h>
 
 #include "inject.h"
+#include "opened.h"
 #include "pool.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
@@ -92,7 +93,7 @@ static int notify_failure(struct dax_device *dax, u64 offset, u64 bytes, int fla
 		       inode ? inode->i_ino : 0);
 		if (!inode)
 			continue;
-		unmap_mapping_pages(mapping, index, 1, true);
+		morsel_unmap_pages(inode, index, 1, true);
 		iput(inode);
 	}
 	return 0;

@@ -14,7 +14,9 @@
 #include <linux/uaccess.h>
 
 #include "frame.h"
+#include "invalidate.h"
 #include "mm_compat.h"
+#include "opened.h"
 #include "pool.h"
 #include "vfs.h"
 
@@ -90,12 +92,14 @@ static void flush_page(struct inode *inode, struct page *page, pgoff_t index)
  */
 void morsel_pool_persist(struct inode *inode, pgoff_t first, pgoff_t last)
 {
+	struct inode **slot;
+
 	if (!S_ISREG(inode->i_mode) || MORSEL_I(inode)->medium->damaged ||
 	    morsel_pool_is_read_only(morsel_pool_of(inode)))
 		return;
-	filemap_invalidate_lock_shared(inode->i_mapping);
+	slot = morsel_invalidate_lock_shared(inode);
 	morsel_tree_persist(&MORSEL_I(inode)->tree, first, last);
-	filemap_invalidate_unlock_shared(inode->i_mapping);
+	morsel_invalidate_unlock_shared(inode, slot);
 }
 
 void morsel_pool_flush_stores(struct inode *inode)
@@ -106,7 +110,7 @@ void morsel_pool_flush_stores(struct inode *inode)
 	if (!S_ISREG(inode->i_mode) || !READ_ONCE(medium->stored))
 		return;
 	/* Before the flush: who maps it meanwhile says so himself. */
-	mapped = mapping_writably_mapped(inode->i_mapping);
+	mapped = morsel_is_writably_mapped(inode);
 	WRITE_ONCE(medium->stored, mapped);
 	smp_mb();
 	/* Removal waits: a frame that is somebody else's by now would be flushed, no more. */
@@ -119,7 +123,7 @@ static void unmap_page(struct inode *inode, struct page *page, pgoff_t index)
 {
 	lock_page(page);
 	if (page_mapped(page))
-		unmap_mapping_pages(inode->i_mapping, index, 1, false);
+		morsel_unmap_pages(inode, index, 1, false);
 	unlock_page(page);
 }
 
@@ -131,7 +135,7 @@ static void unmap_page(struct inode *inode, struct page *page, pgoff_t index)
  */
 void morsel_pool_unmap(struct inode *inode)
 {
-	unmap_mapping_range(inode->i_mapping, 0, 0, 0);
+	morsel_unmap_pages(inode, 0, 0, false);
 	if (!MORSEL_I(inode)->medium->damaged)
 		for_each_page(inode, 0, end_of(inode), unmap_page);
 }

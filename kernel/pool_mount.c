@@ -15,6 +15,7 @@
 #include <linux/uuid.h>
 
 #include "inject.h"
+#include "opened.h"
 #include "pool.h"
 #include "vfs.h"
 
@@ -111,8 +112,7 @@ static int read_contents(struct inode *inode, const struct morsel_found *found)
 		if (err)
 			return err;
 	}
-	if (mi->sealed)
-		WARN_ON_ONCE(mapping_deny_writable(inode->i_mapping));
+	mi->denies_writable = mi->sealed;
 	if (S_ISREG(inode->i_mode))
 		morsel_pool_join_frames(inode);
 	return 0;
@@ -393,7 +393,7 @@ static void unmap_files(struct super_block *sb)
 
 	spin_lock(&sb->s_inode_list_lock);
 	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
-		if (!mapping_mapped(inode->i_mapping) || !igrab(inode))
+		if (!morsel_is_open(inode) || !igrab(inode))
 			continue;
 		spin_unlock(&sb->s_inode_list_lock);
 		iput(done); /* not under the lock */

@@ -17,6 +17,8 @@
 #include <linux/pagemap.h>
 
 #include "frame.h"
+#include "invalidate.h"
+#include "opened.h"
 #include "vfs.h"
 
 /* Who reads a page holds it for a moment only. As long as memfd's F_SEAL_WRITE waits, in all. */
@@ -36,7 +38,7 @@ static bool frame_is_held(struct inode *inode, struct folio *folio)
 		return false;
 	folio_lock(folio);
 	if (folio_mapped(folio))
-		unmap_mapping_pages(inode->i_mapping, folio->index, folio_nr_pages(folio), false);
+		morsel_unmap_pages(inode, folio->index, folio_nr_pages(folio), false);
 	held = folio_ref_count(folio) != quiet;
 	folio_unlock(folio);
 	return held;
@@ -79,19 +81,18 @@ static int wait_for_pins(struct inode *inode)
 
 static int seal(struct inode *inode)
 {
-	struct address_space *mapping = inode->i_mapping;
 	int err;
 
 	if (morsel_is_sealed(inode))
 		return 0;
-	err = mapping_deny_writable(mapping);
+	err = morsel_deny_writable(inode);
 	if (err)
 		return err;
-	filemap_invalidate_lock(mapping);
+	morsel_invalidate_lock(inode);
 	err = wait_for_pins(inode);
-	filemap_invalidate_unlock(mapping);
+	morsel_invalidate_unlock(inode);
 	if (err) {
-		mapping_allow_writable(mapping);
+		morsel_allow_writable(inode);
 		return err;
 	}
 	WRITE_ONCE(MORSEL_I(inode)->sealed, true);

@@ -20,6 +20,7 @@
 #include <linux/xarray.h>
 
 #include "inject.h"
+#include "invalidate.h"
 #include "morselfs.h"
 
 void morsel_small_init(struct morsel_inode *mi, bool small)
@@ -120,9 +121,9 @@ int morsel_small_become_tree(struct inode *inode, pgoff_t last)
 
 	if (!morsel_is_small(mi))
 		return 0;
-	filemap_invalidate_lock(inode->i_mapping);
+	morsel_invalidate_lock(inode);
 	if (morsel_is_small(mi))
 		err = make_tree(mi, last);
-	filemap_invalidate_unlock(inode->i_mapping);
+	morsel_invalidate_unlock(inode);
 	return err;
 }

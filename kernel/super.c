@@ -14,6 +14,7 @@
 #include <linux/statfs.h>
 
 #include "inject.h"
+#include "opened.h"
 #include "pool.h"
 #include "vfs.h"
 
@@ -355,6 +356,7 @@ static int morsel_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct morsel_sb *msb = MORSEL_SB(dentry->d_sb);
 	u64 used = percpu_counter_sum_positive(&msb->used_blocks);
+	u64 inodes = percpu_counter_sum_positive(&msb->used_inodes);
 
 	buf->f_type = MORSELFS_SUPER_MAGIC;
 	buf->f_bsize = PAGE_SIZE;
@@ -367,7 +369,7 @@ static int morsel_statfs(struct dentry *dentry, struct kstatfs *buf)
 	spin_lock(&msb->lock);
 	buf->f_blocks = msb->max_blocks;
 	buf->f_files = msb->max_inodes;
-	buf->f_ffree = msb->max_inodes - min(msb->max_inodes, msb->used_inodes);
+	buf->f_ffree = msb->max_inodes - min_t(u64, msb->max_inodes, inodes);
 	spin_unlock(&msb->lock);
 	/* Chargers add before they compare, so `used` may pass the limit for a moment. */
 	buf->f_bfree = buf->f_blocks - min(buf->f_blocks, used);
@@ -437,10 +439,11 @@ static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, uns
 		return NULL;
 	msb->counts = morsel_may_fail(COUNTS, alloc_percpu(struct morsel_counts));
 	if (!msb->counts || morsel_inject(COUNTER) ||
-	    percpu_counter_init(&msb->used_blocks, 0, GFP_KERNEL)) {
-		free_percpu(msb->counts);
-		kfree(msb);
-		return NULL;
+	    percpu_counter_init(&msb->used_blocks, 0, GFP_KERNEL))
+		goto free;
+	if (morsel_inject(COUNTER) || percpu_counter_init(&msb->used_inodes, 0, GFP_KERNEL)) {
+		percpu_counter_destroy(&msb->used_blocks);
+		goto free;
 	}
 	spin_lock_init(&msb->lock);
 	seqlock_init(&msb->mpol_lock);
@@ -453,6 +456,11 @@ static struct morsel_sb *morsel_new_sb(const struct morsel_options *options, uns
 	msb->uid = options->uid;
 	msb->gid = options->gid;
 	return msb;
+
+free:
+	free_percpu(msb->counts);
+	kfree(msb);
+	return NULL;
 }
 
 static int prepare_super(struct super_block *sb, struct fs_context *fc, unsigned long blocks)
@@ -528,6 +536,7 @@ static void morsel_kill_sb(struct super_block *sb)
 		return;
 	morsel_pool_free(msb->pool);
 	percpu_counter_destroy(&msb->used_blocks);
+	percpu_counter_destroy(&msb->used_inodes);
 	free_percpu(msb->counts);
 	kfree(msb);
 }
@@ -565,14 +574,14 @@ static int check_root_unchanged(struct fs_context *fc, const struct morsel_sb *m
 static const char *change_limits(struct morsel_sb *msb, const struct morsel_options *options,
 				 unsigned long blocks)
 {
-	if (blocks < msb->max_blocks && percpu_counter_compare(&msb->used_blocks, blocks) > 0)
+	if (blocks < msb->max_blocks && morsel_is_above(&msb->used_blocks, blocks))
 		return "size= or nr_blocks= is less than what is in use: remove files first, or give more";
 	if (is_given(options, OPT_INODES)) {
 		if (options->nr_inodes && !msb->max_inodes)
 			return "nr_inodes= can't set a limit on a mount that began without one: unmount, and mount anew";
-		if (options->nr_inodes && options->nr_inodes < msb->used_inodes)
+		if (options->nr_inodes && morsel_is_above(&msb->used_inodes, options->nr_inodes))
 			return "nr_inodes= is less than what is in use: remove files first, or give more";
-		msb->max_inodes = options->nr_inodes;
+		WRITE_ONCE(msb->max_inodes, options->nr_inodes);
 	}
 	WRITE_ONCE(msb->max_blocks, blocks);
 	if (is_given(options, OPT_HUGE))
@@ -660,9 +669,12 @@ static int __init morsel_init(void)
 	err = morsel_inode_cache_init();
 	if (err)
 		goto exit_graft;
-	err = morsel_sysfs_init();
+	err = morsel_opened_init();
 	if (err)
 		goto exit_cache;
+	err = morsel_sysfs_init();
+	if (err)
+		goto exit_opened;
 	err = morsel_inject(LOAD_REGISTER) ? -ENOMEM : register_filesystem(&morsel_fs_type);
 	if (err)
 		goto exit_sysfs;
@@ -670,6 +682,8 @@ static int __init morsel_init(void)
 
 exit_sysfs:
 	morsel_sysfs_exit();
+exit_opened:
+	morsel_opened_exit();
 exit_cache:
 	morsel_inode_cache_exit();
 exit_graft:
@@ -683,6 +697,7 @@ static void __exit morsel_exit(void)
 {
 	unregister_filesystem(&morsel_fs_type);
 	morsel_sysfs_exit();
+	morsel_opened_exit();
 	morsel_inode_cache_exit();
 	morsel_graft_exit();
 	morsel_host_exit();

@@ -74,7 +74,7 @@ MOUNT_FILE(inodes_limit);
 
 static u64 inodes_used(struct morsel_sb *msb)
 {
-	return READ_ONCE(msb->used_inodes);
+	return percpu_counter_sum_positive(&msb->used_inodes);
 }
 MOUNT_FILE(inodes_used);
 

@@ -63,6 +63,7 @@ bool morsel_release_folio(struct folio *folio, gfp_t gfp);
 
 #define MORSEL_FILE_OPERATIONS                                                            \
 	.open = morsel_open,                                                              \
+	.release = morsel_release,                                                        \
 	.llseek = morsel_llseek,                                                          \
 	.read_iter = morsel_read_iter,                                                    \
 	.write_iter = morsel_write_iter,                                                  \

@@ -17,6 +17,7 @@ from pipeline.rows import BASELINE, WORKS
 from pool import report as pool
 from processes import report as processes
 from results import Results
+from scale import report as scale
 from sizes import human_bytes, human_us
 from suite.blocks import Heading, Items, Paragraph, Picture, Table
 
@@ -243,6 +244,21 @@ def huge_part(found: Found) -> list:
             verdicts(huge.checks(rows)), found.where("huge", True)]
 
 
+def scale_part(found: Found) -> list:
+    rows = found.get("scale")
+    if not rows:
+        return []
+    return [Heading(2, "Many at the same time"),
+            Paragraph("`bench/scale/run`: processes and threads that map, touch and unmap, fill holes, read, write, "
+                      "create and remove, each with an open file of its own, on one object (`same`) and on "
+                      "one each (`own`); in brackets times one worker's rate, the median of the rounds' "
+                      "factors. Then who waited for a lock meanwhile, on a machine with more CPUs; what mapping costs "
+                      "beside many who have the object mapped; and the allocator of frames that pools use, "
+                      "natively."),
+            *(Table(table) for table in scale.tables_of(rows)), Heading(3, "What must hold"),
+            verdicts(scale.checks(rows)), found.where("scale", True)]
+
+
 def blocks_of(folder: Path) -> list:
     found = Found(folder)
     return [Heading(1, "Results"),
@@ -250,4 +266,4 @@ def blocks_of(folder: Path) -> list:
                       "leave in build/bench. A ratio is over the system that stands beside it."),
             *pipeline_part(found), *native_part(found), *processes_part(found),
             *mapping_part(found), *pipeline_vm_part(found), *instructions_part(found),
-             *pool_part(found), *huge_part(found)]
+             *pool_part(found), *huge_part(found), *scale_part(found)]

@@ -6,7 +6,8 @@ class Cell:
     """One machine."""
 
     def __init__(self, name: str, kernel: str, cpus: int, extra=(), brief=False, script="in-guest",
-                 suite="test", proof="true", modes=("never", "always"), effort="", module="", slowness=1, pmem=(), kills=0):
+                 suite="test", proof="true", modes=("never", "always"), effort="", module="", slowness=1, pmem=(), kills=0,
+                 only=()):
         self.name = name
         self.kernel = kernel
         self.cpus = cpus
@@ -21,12 +22,15 @@ class Cell:
         self.slowness = slowness  # time limits are this many times longer
         self.pmem = list(pmem)  # MiB of NVDIMMs; the mount is a pool on the first
         self.kills = kills  # of tests/vm/pool-crash, which is all that this cell does
+        self.only = list(only)  # nothing but these programs
 
     def once(self) -> list:
         """The programs that run on its first mount only."""
         return [] if self.suite == "platforms" else LONG
 
     def takes(self, program: str) -> bool:
+        if self.only:
+            return program in self.only
         if self.pmem:
             return program in ON_POOLS
         if program in POOLS_ONLY:
@@ -83,6 +87,11 @@ MODES = ["never", "within_size", "always", "churn"]
 # The kernel does not zero memory that it hands out: the file system must.
 NOT_ZEROED = ["--append", "init_on_alloc=0"]
 
+# Who waits for a lock is traced from the boot on: to switch a tracepoint on later patches code under several
+# emulated CPUs. Spin locks have a queue, and say who joins it, on what takes itself for a real machine.
+TRACED = "trace_event=lock:contention_begin trace_options=stacktrace,sym-offset trace_buf_size=4M"
+CONTENDED = ["--cpu=-hypervisor", "--append", TRACED]
+
 # The longest first. Each mode is tried with all programs, each kernel with each number of CPUs and, in brief
 # at least, with each mode; all with all: the suite platforms.
 CELLS = [
@@ -103,6 +112,11 @@ CELLS = [
     Cell("6.12-pool", "6.12", 2, script="pool-in-guest", modes=["never"], pmem=[1026, 66]),
     Cell("6.1-pool-crash", "6.1", 2, kills=5),
     Cell("6.12-pool-crash", "6.12", 2, kills=5),
+    # Many at the same time, and which locks they wait for.
+    Cell("6.1-scale", "6.1", 4, CONTENDED, modes=["never", "always"], only=["vm-scale"],
+         proof="grep -q 1 /sys/kernel/tracing/events/lock/contention_begin/enable"),
+    Cell("6.12-scale", "6.12", 4, CONTENDED, modes=["never", "always"], only=["vm-scale"],
+         proof="grep -q 1 /sys/kernel/tracing/events/lock/contention_begin/enable"),
     # A CPU that the module must refuse.
     Cell("6.1-no-nx", "6.1", 1, ["--cpu=-nx"], True, "refuse.sh"),
     Cell("6.12-no-nx", "6.12", 1, ["--cpu=-nx"], True, "refuse.sh"),

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""The rows about scaling as tables, and what they must be."""
+
+from statistics import median
+
+from checks import Check
+from tables import as_text
+
+# Two CPUs against one, on one object; not below tmpfs's.
+MIN_FACTOR = 1.6
+# Instructions beside many mappers over those of one alone.
+MAX_GROWTH = 1.1
+
+
+def of(rows: list, part: str) -> list:
+    return [row for row in rows if row["part"] == part]
+
+
+def find(rows: list, **wanted):
+    return next((row for row in rows if all(row[name] == value for name, value in wanted.items())), None)
+
+
+def factor(rows: list, workers: int, **which):
+    """Of the rounds' factors the median: what disturbs a round disturbs both."""
+    one, many = find(rows, workers=1, **which), find(rows, workers=workers, **which)
+    if not one or not many:
+        return None
+    return median(more / less for less, more in
+                  zip(one["samples"]["per_second"], many["samples"]["per_second"]))
+
+
+def shown(value) -> str:
+    return f"{value:.2f}" if value else "-"
+
+
+def throughput_table(rows: list) -> list:
+    rows = of(rows, "throughput")
+    systems = list(dict.fromkeys(row["system"] for row in rows))
+    table = [["per second, and times one worker's", "workers", *systems]]
+    for operation, kind, workers in dict.fromkeys(
+            (row["operation"], row["kind"], row["workers"]) for row in rows):
+        cells = [f"{operation}, {kind}", str(workers)]
+        for system in systems:
+            which = {"system": system, "operation": operation, "kind": kind}
+            row = find(rows, workers=workers, **which)
+            cells.append(f"{row['per_second']:,.0f}" + (f" ({shown(factor(rows, workers, **which))})"
+                         if workers > 1 else "") if row else "-")
+        table.append(cells)
+    return table
+
+
+def frames_table(rows: list) -> list:
+    rows = of(rows, "frames")
+    counts = sorted({row["workers"] for row in rows})
+    table = [["frames got and put per second, native", *(f"{count} threads" for count in counts)]]
+    for system in dict.fromkeys(row["system"] for row in rows):
+        cells = [system]
+        for count in counts:
+            row = find(rows, system=system, workers=count)
+            cells.append(f"{row['per_second']:,.0f} ({shown(factor(rows, count, system=system))})"
+                         if row else "-")
+        table.append(cells)
+    return table
+
+
+def instructions_table(rows: list) -> list:
+    table = [["guest instructions", "mappers", "map", "touch", "unmap", "together, over one's"]]
+    rows = of(rows, "instructions")
+    for row in rows:
+        alone = find(rows, system=row["system"], mappers=1)
+        table.append([row["system"], str(row["mappers"]),
+                      *(f"{row[name]:,.0f}" for name in ("map", "touch", "unmap")),
+                      shown(together(row) / together(alone)) if alone else "-"])
+    return table
+
+
+def together(row: dict) -> float:
+    return row["map"] + row["touch"] + row["unmap"]
+
+
+def contention_table(rows: list) -> list:
+    table = [["somebody waited for a lock", "operations", "of morselfs", "of a file", "others", "the most"]]
+    for row in of(rows, "contention"):
+        sums = {kind: sum(count for one, _, count in row["locks"] if one == kind)
+                for kind in ("morselfs", "file", "kernel")}
+        most = row["locks"][0] if row["locks"] else None
+        table.append([f"{row['system']}, {row['operation']}, {row['workers']} {row['kind']}",
+                      f"{row['operations']:,}", *(f"{count:,}" for count in sums.values()),
+                      f"{most[1]}: {most[2]:,}" if most else "-"])
+    return table
+
+
+def tables_of(rows: list) -> list:
+    tables = (throughput_table(rows), contention_table(rows), instructions_table(rows),
+              frames_table(rows))
+    return [table for table in tables if len(table) > 1]
+
+
+def text(rows: list) -> str:
+    return "\n\n".join(as_text(table) for table in tables_of(rows)) + "\n"
+
+
+def scaling_checks(rows: list) -> list:
+    rows = of(rows, "throughput")
+    found = []
+    for system, base in (("morsel-4k", "tmpfs-4k"), ("morsel-2m", "tmpfs-huge")):
+        which = {"operation": "map-same", "kind": "processes"}
+        mine, theirs = factor(rows, 2, system=system, **which), factor(rows, 2, system=base, **which)
+        title = (f"{system}: two processes map one object at least {MIN_FACTOR} × as often as one, and "
+                 f"not below {base}'s factor")
+        found.append(Check(title, bool(mine and theirs) and mine >= MIN_FACTOR and mine >= theirs,
+                           f"{shown(mine)}, {base} {shown(theirs)}"))
+    return found
+
+
+def instructions_checks(rows: list) -> list:
+    rows = of(rows, "instructions")
+    found = []
+    for system in sorted({row["system"] for row in rows if row["system"].startswith("morsel")}):
+        alone = find(rows, system=system, mappers=1)
+        for name, cost in (("map + touch + unmap", together), ("unmap", lambda row: row["unmap"])):
+            ratios = {row["mappers"]: cost(row) / cost(alone) for row in rows
+                      if row["system"] == system and row["mappers"] > 1} if alone else {}
+            found.append(Check(f"{system}, {name}: beside up to 512 mappers at most {MAX_GROWTH} × alone",
+                               bool(ratios) and max(ratios.values()) <= MAX_GROWTH,
+                               ", ".join(f"{mappers}: {ratio:.3f}" for mappers, ratio in ratios.items())
+                               or "not counted"))
+    return found
+
+
+def contention_check(rows: list) -> Check:
+    # Threads that map and unmap all the time wait for the mmap lock, which they share as they do the
+    # process's graft table.
+    rows = [row for row in of(rows, "contention") if row["system"].startswith("morsel")
+            and not (row["kind"] == "threads" and row["operation"].startswith("map"))]
+    bad = [f"{row['system']} {row['operation']} {row['kind']}: {who}: {count}"
+           for row in rows for kind, who, count in row["locks"] if kind != "kernel"]
+    return Check("nobody waits for a lock of morselfs or of a file", bool(rows) and not bad,
+                 "; ".join(bad) or f"{len(rows)} loads" if rows else "not measured")
+
+
+def checks(rows: list) -> list:
+    return [*scaling_checks(rows), *instructions_checks(rows), contention_check(rows)]

@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""bench/scale: whose lock somebody waited for, and what is made of the figures."""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+BENCH = Path(__file__).resolve().parent.parent
+sys.path[1:1] = [str(BENCH), str(BENCH / "demo")]
+
+from scale import locks, report  # noqa: E402
+
+
+def event(who: str, *frames: str) -> str:
+    return "\n".join([f"  {who}-123 [001] ..... 4.5: contention_begin: 00000000deadbeef (flags=WRITE)",
+                      f"  {who}-123 [001] ..... 4.5: <stack trace>",
+                      *(f" => {frame}+0x1a/0x2b0" if not frame.endswith("]") else
+                        f" => {frame.replace(' ', '+0x1a/0x2b0 ')}" for frame in frames)])
+
+
+class Locks(unittest.TestCase):
+    def kinds(self, *events: str) -> list:
+        return [kind for kind, _, _ in locks.contended("\n".join(events))]
+
+    def test_whose_lock(self):
+        slow = ["trace_contention_begin", "rwsem_down_write_slowpath", "down_write"]
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "vma_link", "mmap_region")), ["file"])
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "morsel_write_iter [morselfs]")),
+                         ["morselfs"])
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "vm_mmap_pgoff")), ["kernel"])
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "wake_up_q", "morsel_fault [morselfs]")),
+                         ["kernel"])
+
+    def test_others_do_not_count(self):
+        self.assertEqual(self.kinds(event("kworker/0:1", "down_write", "vma_link")), [])
+        self.assertEqual(self.kinds(event("scale-bench", "down_write", "vma_link"),
+                                    event("sh", "down_write", "vma_link")), ["file"])
+
+    def test_how_often(self):
+        one = event("scale-bench", "down_write", "vma_link", "mmap_region")
+        self.assertEqual(locks.contended("\n".join([one, one])), [["file", "vma_link < mmap_region", 2]])
+
+
+def throughput(system: str, workers: int, samples: list) -> dict:
+    return {"part": "throughput", "system": system, "operation": "map-same", "kind": "processes",
+            "workers": workers, "per_second": sorted(samples)[len(samples) // 2],
+            "samples": {"per_second": samples}}
+
+
+def instructions(mappers: int, unmap: float) -> dict:
+    return {"part": "instructions", "system": "morsel-4k", "mappers": mappers, "map": 100, "touch": 100,
+            "unmap": unmap}
+
+
+class Checks(unittest.TestCase):
+    def test_a_factor_is_the_rounds_median(self):
+        rows = [throughput("morsel-4k", 1, [10, 20, 10]), throughput("morsel-4k", 2, [20, 36, 10])]
+        self.assertEqual(report.factor(rows, 2, system="morsel-4k", operation="map-same",
+                                       kind="processes"), 1.8)
+
+    def verdict(self, mine: float, theirs: float) -> bool:
+        rows = [throughput(system, workers, [100 * (factor if workers == 2 else 1)])
+                for system, factor in (("morsel-4k", mine), ("tmpfs-4k", theirs)) for workers in (1, 2)]
+        return report.scaling_checks(rows)[0].ok
+
+    def test_scaling(self):
+        self.assertTrue(self.verdict(1.8, 1.2))
+        self.assertFalse(self.verdict(1.5, 1.2))
+        self.assertFalse(self.verdict(1.7, 1.9))
+
+    def test_instructions(self):
+        self.assertTrue(all(check.ok for check in report.instructions_checks(
+            [instructions(1, 100), instructions(512, 109)])))
+        self.assertFalse(all(check.ok for check in report.instructions_checks(
+            [instructions(1, 100), instructions(512, 112)])))
+        self.assertTrue(not report.instructions_checks([]))
+
+    def test_contention(self):
+        def row(kind: str, operation: str, lock: str) -> dict:
+            return {"part": "contention", "system": "morsel-4k", "operation": operation, "kind": kind,
+                    "workers": 8, "operations": 1, "locks": [[lock, "somebody", 1]]}
+        self.assertTrue(report.contention_check([row("processes", "map-same", "kernel")]).ok)
+        self.assertFalse(report.contention_check([row("processes", "map-same", "file")]).ok)
+        self.assertFalse(report.contention_check([row("threads", "fill-same", "morselfs")]).ok)
+        self.assertTrue(report.contention_check([row("processes", "map-same", "kernel"),
+                                                 row("threads", "map-same", "morselfs")]).ok)
+        self.assertFalse(report.contention_check([]).ok)
+
+
+if __name__ == "__main__":
+    unittest.main()

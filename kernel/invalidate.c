@@ -50,7 +50,7 @@ static struct inode **try_slot(struct inode *inode)
 	if (slot) {
 		WRITE_ONCE(*slot, inode);
 		smp_mb(); /* pairs with the one in morsel_invalidate_lock() */
-		if (READ_ONCE(MORSEL_I(inode)->excluded)) {
+		if (smp_load_acquire(&MORSEL_I(inode)->excluded)) {
 			WRITE_ONCE(*slot, NULL); /* nothing was done under it */
 			slot = NULL;
 		}

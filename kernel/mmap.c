@@ -175,6 +175,11 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	struct inode **slot;
 	int err;
 
+	/* The kernel has asked a file of overlayfs instead, if the mapping is made by way of one. */
+	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE) &&
+	    READ_ONCE(MORSEL_I(inode)->denies_writable))
+		return -EPERM;
+
 	if (shared && IS_IMMUTABLE(inode)) {
 		if (vma->vm_flags & VM_WRITE)
 			return -EPERM;

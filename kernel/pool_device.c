@@ -59,8 +59,9 @@ static void close_bdev(struct morsel_pool *pool)
 #endif
 
 /*
- * The hardware has found a frame broken. Whoever touches its page from now on gets SIGBUS: mappings
- * lose it, and no fault brings it back. What is no file's data is lost with its page; it is read
+ * The hardware has found a frame broken. Mappings lose its page, and who faults it gets SIGBUS; those
+ * that are made from now on are ordinary ones. A graft of its neighbours brings it back where a mapping
+ * was there before, and who touches it there meets the machine check. What is no file's data is lost with its page; it is read
  * next at the next mount, which finds out.
  */
 static int notify_failure(struct dax_device *dax, u64 offset, u64 bytes, int flags)
@@ -93,6 +94,7 @@ static int notify_failure(struct dax_device *dax, u64 offset, u64 bytes, int fla
 		       inode ? inode->i_ino : 0);
 		if (!inode)
 			continue;
+		WRITE_ONCE(MORSEL_I(inode)->medium->bad, true);
 		morsel_unmap_pages(inode, index, 1, true);
 		iput(inode);
 	}

@@ -109,10 +109,15 @@ void morsel_pool_flush_stores(struct inode *inode)
 
 	if (!S_ISREG(inode->i_mode) || !READ_ONCE(medium->stored))
 		return;
-	/* Before the flush: who maps it meanwhile says so himself. */
-	mapped = morsel_is_writably_mapped(inode);
-	WRITE_ONCE(medium->stored, mapped);
+	/*
+	 * Cleared before the look and the flush: who maps it is counted first, then says that he may
+	 * store. So either that comes after this, or he is counted by now.
+	 */
+	WRITE_ONCE(medium->stored, false);
 	smp_mb();
+	mapped = morsel_is_writably_mapped(inode);
+	if (mapped)
+		WRITE_ONCE(medium->stored, true);
 	/* Removal waits: a frame that is somebody else's by now would be flushed, no more. */
 	for_each_page(inode, 0, DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE), flush_page);
 	if (mapped)
@@ -160,7 +165,7 @@ bool morsel_pool_may_graft(struct inode *inode)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
 
-	if (mi->medium->bad)
+	if (READ_ONCE(mi->medium->bad))
 		return false;
 	/* A hole must be filled to be grafted. */
 	return !morsel_pool_is_read_only(morsel_pool_of(inode)) ||

@@ -285,8 +285,8 @@ class BasicFrameAllocator {
     if (!reserve(area)) return false;
     const bool taken = take(area, frame);
     u64 seen = mine;
-    if (taken && Atomic::template compare_exchange<Order::relaxed, Order::relaxed>(own, seen,
-                                                                                   area + 1)) {
+    if (taken &&
+        Atomic::template compare_exchange<Order::relaxed, Order::relaxed>(own, seen, area + 1)) {
       if (mine != 0) unreserve(mine - 1);
     } else {
       unreserve(area);  // or another thread of this slot was quicker: one area is enough

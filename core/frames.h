@@ -23,10 +23,10 @@
 //
 // Orders. A frame's contents: put() releases them with the exchange that clears the bit, get()
 // acquires them with the one that sets it; that others are exchanged in between breaks no chain, as
-// all changes of a bit word are exchanges. A ticket: given back with release after its bit is clear,
-// taken with acquire before looking for one. What an exchange begins with is only compared, and so
-// relaxed. The sets are settled after a count has changed, and nobody trusts them: a number that is
-// in a set is tried, no more. Slots' areas are such guesses, too.
+// all changes of a bit word are exchanges. A ticket: given back with release after its bit is
+// clear, taken with acquire before looking for one. What an exchange of tickets begins with is only
+// compared, and so relaxed. The sets are settled after a count has changed, and nobody trusts them:
+// a number that is in a set is tried, no more. Slots' areas are such guesses, too.
 #pragma once
 
 #include "bit_tree.h"
@@ -285,8 +285,8 @@ class BasicFrameAllocator {
     if (!reserve(area)) return false;
     const bool taken = take(area, frame);
     u64 seen = mine;
-    if (taken && Atomic::template compare_exchange<Order::relaxed, Order::relaxed>(own, seen,
-                                                                                   area + 1)) {
+    if (taken &&
+        Atomic::template compare_exchange<Order::relaxed, Order::relaxed>(own, seen, area + 1)) {
       if (mine != 0) unreserve(mine - 1);
     } else {
       unreserve(area);  // or another thread of this slot was quicker: one area is enough

@@ -193,15 +193,11 @@ struct morsel_inode {
 	struct morsel_tree tree;
 	bool small;
 	bool excluded;
+	bool denies_writable;
+	unsigned int moves; /* who maps reads as far as this; who fills writes to what is below */
 	struct xarray small_frames;
-	atomic_long_t frames;
-	atomic_long_t leaves_4k;
-	atomic_long_t leaves_2m;
-	atomic_long_t table_pages;
 	struct rw_semaphore opened_lock;
 	struct list_head opened;
-	bool denies_writable;
-	unsigned int moves;
 	struct list_head retired;
 	unsigned long retired_pages;
 	bool reclaims;
@@ -211,6 +207,10 @@ struct morsel_inode {
 	unsigned int promote_tries;
 	bool promote_again;
 	bool prune_later;
+	atomic_long_t frames;
+	atomic_long_t leaves_4k;
+	atomic_long_t leaves_2m;
+	atomic_long_t table_pages;
 	atomic_long_t promoted;
 	atomic_long_t demoted;
 	atomic_long_t promote_failed;

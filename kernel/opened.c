@@ -58,7 +58,11 @@ int morsel_opened_get(struct inode *inode, struct file *file)
 	struct morsel_inode *mi = MORSEL_I(inode);
 	struct morsel_opened *opened;
 
-	opened = morsel_may_fail(OPENED, kmem_cache_zalloc(cache, GFP_KERNEL));
+	/* Who has just made the file is not told that it can't be had: it would be there all the same. */
+	if (file->f_mode & FMODE_CREATED)
+		opened = kmem_cache_zalloc(cache, GFP_KERNEL | __GFP_NOFAIL);
+	else
+		opened = morsel_may_fail(OPENED, kmem_cache_zalloc(cache, GFP_KERNEL));
 	if (!opened)
 		return -ENOMEM;
 	init_mapping(&opened->mapping, inode);

@@ -50,6 +50,7 @@ crash: ## power cuts everywhere in the code of pools, until so many images were 
 crash-proof: ## each flush and fence switched off, planted bugs: the simulator must notice (minutes)
 	@scripts/install-packages build
 	@scripts/build release
+	@build/release/sim/morsel-sim --sequences 1
 	@build/release/sim/morsel-sim --prove
 	@sim/prove-mutants
 

@@ -31,8 +31,13 @@ def plant(name: str, changes, parts) -> str:
 
 
 def prove(mutants, parts, look_for, names) -> int:
-    """`look_for(room, name)` says if the bug was found, and how. Returns 0 if all were."""
+    """`look_for(room, name)` says if the bug was found, and how. Returns 0 if all were, and nothing
+    was where none is."""
     names = names or list(mutants)
+    yes, said = look_for(plant("nothing", [], parts), "nothing")
+    if yes:
+        print(f"without any bug planted:\n    {said}")
+        return 1
     found = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda name: look_for(plant(name, mutants[name], parts), name), names)

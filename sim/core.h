@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -40,48 +41,47 @@ class Watched {
 };
 
 template <class T>
-void store_seen(T* word, T value) {
-  if constexpr (sizeof(T) == 8) {
+void store_seen(T* word, const T* value) {
+  if constexpr (std::is_same_v<T, unsigned long>) {
     if (Watched::current != nullptr && Watched::current->holds(word))
-      return Watched::current->store_word(word, value);
+      return Watched::current->store_word(word, *value);
   }
-  *word = value;
+  *word = *value;
 }
 
 template <class T>
-T exchange_seen(T* word, T value) {
-  const T old = *word;
+void exchange_seen(T* word, const T* value, T* before) {
+  *before = *word;
   store_seen(word, value);
-  return old;
 }
 
+// Words have no padding.
 template <class T>
-bool compare_exchange_seen(T* word, T* expected, T desired) {
-  const T old = *word;
-  if (old == *expected) {
+bool compare_exchange_seen(T* word, T* expected, const T* desired) {
+  if (std::memcmp(word, expected, sizeof(T)) == 0) {
     store_seen(word, desired);
     return true;
   }
-  *expected = old;
+  *expected = *word;
   return false;
 }
 
 }  // namespace morsel::sim
 
-#define __atomic_store_n(word, value, order) \
-  ::morsel::sim::store_seen<__typeof__(*(word) + 0)>(word, value)
-#define __atomic_exchange_n(word, value, order) \
-  ::morsel::sim::exchange_seen<__typeof__(*(word) + 0)>(word, value)
-#define __atomic_compare_exchange_n(word, expected, desired, weak, success, failure) \
-  ::morsel::sim::compare_exchange_seen<__typeof__(*(word) + 0)>(word, expected, desired)
+// What core/atomic.h is made of.
+#define __atomic_store(word, value, order) ::morsel::sim::store_seen(word, value)
+#define __atomic_exchange(word, value, before, order) \
+  ::morsel::sim::exchange_seen(word, value, before)
+#define __atomic_compare_exchange(word, expected, desired, weak, success, failure) \
+  ::morsel::sim::compare_exchange_seen(word, expected, desired)
 
 #include "core/pool/file.h"
 #include "core/pool/make.h"
 #include "core/pool/recover.h"
 
-#undef __atomic_store_n
-#undef __atomic_exchange_n
-#undef __atomic_compare_exchange_n
+#undef __atomic_store
+#undef __atomic_exchange
+#undef __atomic_compare_exchange
 
 namespace morsel::sim {
 using namespace core;        // NOLINT

@@ -16,7 +16,7 @@ void morsel_invalidate_unlock_shared(struct inode *inode, struct inode **slot);
 void morsel_invalidate_lock(struct inode *inode);
 void morsel_invalidate_unlock(struct inode *inode);
 
-/* Who has it exclusively now, or has asked before, is through afterwards. */
+/* Who has it exclusively now is through afterwards. */
 static inline void morsel_invalidate_wait(struct inode *inode)
 {
 	morsel_invalidate_unlock_shared(inode, morsel_invalidate_lock_shared(inode));

@@ -75,7 +75,7 @@ std::string frame_of(const std::string& line) {
 }
 
 // The first event of this program's that must not be, with its stack; or empty.
-std::string unwanted(const std::string& trace, unsigned* events) {
+std::string unwanted(const std::string& trace) {
   std::string stack, taker;
   bool ours = false;
   const auto judged = [&] { return ours && must_not_wait(taker) ? stack : ""; };
@@ -86,7 +86,6 @@ std::string unwanted(const std::string& trace, unsigned* events) {
     if (line.find(": contention_begin:") != std::string::npos) {
       if (const std::string found = judged(); !found.empty()) return found;
       ours = line.find("vm-scale-") != std::string::npos;
-      *events += ours;
       stack = line;
       taker.clear();
     } else if (begins(line, " =>")) {
@@ -97,14 +96,13 @@ std::string unwanted(const std::string& trace, unsigned* events) {
   return judged();
 }
 
-using Step = std::function<void(unsigned worker, unsigned time)>;
 struct Load {
   std::function<std::function<void(unsigned time)>(unsigned worker)> make;
   unsigned times;
 };
 
-// So many workers as CPUs; while they work, nobody waits for what must_not_wait() names.
-void without_waiting(bool processes, const Load& load) {
+// So many workers as CPUs. Who waited meanwhile for what must_not_wait() names; empty if nobody.
+std::string who_waits(bool processes, const Load& load) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");
   if (read_all(tracing + "events/lock/contention_begin/enable") != "1\n")
@@ -144,23 +142,25 @@ void without_waiting(bool processes, const Load& load) {
   board->end = true;
   for (std::thread& thread : threads) thread.join();
   for (pid_t child : children) harness::join(child);
-  unsigned events = 0;
-  const std::string found = unwanted(read_all(tracing + "trace"), &events);
+  return unwanted(read_all(tracing + "trace"));
+}
+
+void without_waiting(bool processes, const Load& load) {
+  const std::string found = who_waits(processes, load);
   if (!found.empty()) FAIL("somebody waited:\n%s", found.c_str());
 }
 
 int open_own(const char* name) { return SYS(open(name, O_RDWR | O_CLOEXEC)); }
 
+void map_and_unmap(int fd) {
+  char* m = static_cast<char*>(SYS(mmap(nullptr, part, rw, MAP_SHARED, fd, 0)));
+  CHECK_FILLED(m + leaf, 1, leaf, 8);
+  SYS(munmap(m, part));
+}
+
 Load map_same() {
   close(make_file("f", 1, part));
-  return {[](unsigned) {
-            return [fd = open_own("f")](unsigned) {
-              char* m = static_cast<char*>(SYS(mmap(nullptr, part, rw, MAP_SHARED, fd, 0)));
-              CHECK_FILLED(m + leaf, 1, leaf, 8);
-              SYS(munmap(m, part));
-            };
-          },
-          400};
+  return {[](unsigned) { return [fd = open_own("f")](unsigned) { map_and_unmap(fd); }; }, 400};
 }
 
 Load fill_same() {
@@ -200,6 +200,15 @@ Load create_and_drop() {
 }
 
 }  // namespace
+
+// Those who share a descriptor take turns at its mapping's lock. If that does not show, nothing would.
+TEST(scale_waiting_is_seen) {
+  const int fd = make_file("f", 1, part);
+  const Load load = {[fd](unsigned) { return [fd](unsigned) { map_and_unmap(fd); }; }, 400};
+  for (unsigned time = 0; time < 10; time++)
+    if (!who_waits(true, load).empty()) return;
+  FAIL("nobody was seen to wait");
+}
 
 TEST(scale_processes_map_one_object) { without_waiting(true, map_same()); }
 TEST(scale_processes_fill_holes) { without_waiting(true, fill_same()); }

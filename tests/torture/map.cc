@@ -6,7 +6,10 @@
 // mappings by itself; only there does it use MAP_FIXED.
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
+
+#include <cstdio>
 
 #include "worker.h"
 
@@ -75,6 +78,18 @@ void make_room(Worker& w, char* at, uint64_t bytes, const Hand* but = nullptr) {
       w.unmap(hand);
     }
   }
+}
+
+// Since Linux 6.17 mremap(2) moves all mappings of a range, one by one; if it fails, some have moved.
+bool moves_one_by_one() {
+  static const bool does = [] {
+    utsname name{};
+    unsigned major = 0, minor = 0;
+    uname(&name);
+    sscanf(name.release, "%u.%u", &major, &minor);
+    return major > 6 || (major == 6 && minor >= 17);
+  }();
+  return does;
 }
 
 uint32_t fresh_private_id() { return private_bit | (control->last_private_id.fetch_add(1) + 1); }
@@ -230,7 +245,13 @@ void Worker::move_some() {
   Touch touch(*hand);
   void* got = mremap(hand->at, bytes, bytes,
                      MREMAP_MAYMOVE | MREMAP_FIXED | (keep ? 4 /* DONTUNMAP */ : 0), to);
-  if (!done(got == MAP_FAILED ? -1 : 0)) return;
+  if (!done(got == MAP_FAILED ? -1 : 0)) {
+    if (!moves_one_by_one()) return;
+    munmap(hand->at, bytes);
+    munmap(to, bytes);
+    hand->at = nullptr;
+    return;
+  }
   if (keep) munmap(hand->at, bytes);
   hand->at = static_cast<uint64_t*>(got);
 }
@@ -291,10 +312,15 @@ void Worker::advise_some() {
   bool populates = advice.number == 22 || advice.number == 23;
   Range part = any_part(*hand, populates ? 64 : hand->pages);
   begin(advice.kind, hand->object.id, part.first, part.last);
+  if (advice.number == 102) {  // guards raise SIGSEGV where there is a page, until they are gone
+    Touch touch(*hand);
+    done(madvise(hand->address(part.first), part.bytes(), 102));
+    madvise(hand->address(part.first), part.bytes(), 103);
+    return;
+  }
   done(madvise(hand->address(part.first), part.bytes(), advice.number));
-  // The children of fork look at all mappings; and guards would be in the way of all.
+  // The children of fork look at all mappings.
   if (advice.number == 10) madvise(hand->address(part.first), part.bytes(), 11);
-  if (advice.number == 102) madvise(hand->address(part.first), part.bytes(), 103);
 }
 
 void Worker::lock_some() {

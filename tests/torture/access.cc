@@ -15,14 +15,15 @@ Sights::Sights(const Object& object, Range range) {
     new (at + i) Sight(object, range.first + i);
 }
 
-void Worker::check_pages(const Sight* sights, const Object&, Range range, const uint64_t* from,
-                         size_t bytes, const char* how, uint32_t private_id) {
+void Worker::check_pages(const Sight* sights, const Object& object, Range range,
+                         const uint64_t* from, size_t bytes, const char* how,
+                         uint32_t private_id) {
   for (uint32_t i = 0; i < range.pages() && i < Sights::most; i++) {
     size_t here = bytes < page_bytes ? bytes : page_bytes;
     // The kernel gave less than it was asked for: is there really no more?
     if (here < page_bytes && !private_id && sights[i].must_be_there())
-      fail("%s: page 0x%x, the %u. of %u: expected all of it, got %zu bytes", how, range.first + i,
-           i + 1, range.pages(), here);
+      fail("%s: object %u, page 0x%x, the %u. of %u: expected all of it, got %zu bytes", how,
+           object.id, range.first + i, i + 1, range.pages(), here);
     sights[i].check(from + i * page_words, 0, here / 8, how, private_id);
     bytes -= here;
   }

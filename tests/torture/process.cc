@@ -43,8 +43,8 @@ static void store_in_private(Worker& w) {
   if (load_words(again, hand->address(part.first), page_words) != 0) return;  // truncated
   for (size_t i = 0; i < page_words; i++)
     if (again[i] != words[i] && control->records[hand->object.record].frozen)
-      fail("private page 0x%x in a child: expected what was stored, seen 0x%llx", part.first,
-           (unsigned long long)again[i]);
+      fail("private page 0x%x of object %u in a child: expected what was stored, seen 0x%llx",
+           part.first, hand->object.id, (unsigned long long)again[i]);
 }
 
 static void work_in_child(Worker& w, bool has_children) {

@@ -16,8 +16,7 @@ Sights::Sights(const Object& object, Range range) {
 }
 
 void Worker::check_pages(const Sight* sights, const Object& object, Range range,
-                         const uint64_t* from, size_t bytes, const char* how,
-                         uint32_t private_id) {
+                         const uint64_t* from, size_t bytes, const char* how, uint32_t private_id) {
   for (uint32_t i = 0; i < range.pages() && i < Sights::most; i++) {
     size_t here = bytes < page_bytes ? bytes : page_bytes;
     // The kernel gave less than it was asked for: is there really no more?

@@ -80,7 +80,7 @@ void make_room(Worker& w, char* at, uint64_t bytes, const Hand* but = nullptr) {
   }
 }
 
-// Since Linux 6.17 mremap(2) moves all mappings of a range, one by one; if it fails, some have moved.
+// Since Linux 6.17 mremap(2) moves the mappings of a range one by one; if it fails, some have moved.
 bool moves_one_by_one() {
   static const bool does = [] {
     utsname name{};

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "worker.h"
 
@@ -80,7 +81,7 @@ void make_room(Worker& w, char* at, uint64_t bytes, const Hand* but = nullptr) {
   }
 }
 
-// Since Linux 6.17 mremap(2) moves the mappings of a range one by one; if it fails, some have moved.
+// Since Linux 6.17 mremap(2) moves the mappings of a range one by one, and may stop halfway.
 bool moves_one_by_one() {
   static const bool does = [] {
     utsname name{};
@@ -247,6 +248,7 @@ void Worker::move_some() {
                      MREMAP_MAYMOVE | MREMAP_FIXED | (keep ? 4 /* DONTUNMAP */ : 0), to);
   if (!done(got == MAP_FAILED ? -1 : 0)) {
     if (!moves_one_by_one()) return;
+    // What is where now is not told.
     munmap(hand->at, bytes);
     munmap(to, bytes);
     hand->at = nullptr;
@@ -312,15 +314,12 @@ void Worker::advise_some() {
   bool populates = advice.number == 22 || advice.number == 23;
   Range part = any_part(*hand, populates ? 64 : hand->pages);
   begin(advice.kind, hand->object.id, part.first, part.last);
-  if (advice.number == 102) {  // guards raise SIGSEGV where there is a page, until they are gone
-    Touch touch(*hand);
-    done(madvise(hand->address(part.first), part.bytes(), 102));
-    madvise(hand->address(part.first), part.bytes(), 103);
-    return;
-  }
+  std::optional<Touch> touch;  // until the guards are gone, loads through them raise SIGSEGV
+  if (advice.number == 102) touch.emplace(*hand);
   done(madvise(hand->address(part.first), part.bytes(), advice.number));
-  // The children of fork look at all mappings.
+  // The children of fork look at all mappings; and guards would be in the way of all.
   if (advice.number == 10) madvise(hand->address(part.first), part.bytes(), 11);
+  if (advice.number == 102) madvise(hand->address(part.first), part.bytes(), 103);
 }
 
 void Worker::lock_some() {

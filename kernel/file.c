@@ -276,11 +276,15 @@ static bool lock_for_write(struct kiocb *iocb, struct iov_iter *from)
 	return false;
 }
 
+/* Who writes other parts of the file meanwhile is not waited for: then the worker does it. */
 static void settle_later(struct inode *inode, loff_t start, loff_t end)
 {
 	if (!morsel_object_is_unsettled(inode, start, end))
 		return;
-	inode_lock(inode);
+	if (!inode_trylock(inode)) {
+		morsel_promote_later(inode);
+		return;
+	}
 	morsel_object_settle(inode, start, end);
 	inode_unlock(inode);
 }

@@ -42,6 +42,7 @@
 #include <linux/percpu_counter.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
+#include <linux/timerqueue.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -130,7 +131,7 @@ struct morsel_counts {
  * @mpol: where new frames lie; changes under @mpol_lock, readers take a copy and look again
  * @mode, @uid, @gid: of the root directory
  * @pool: on persistent memory; NULL for an ordinary mount
- * @promote_lock, @promote_list, @promote_work: inodes that have slots to be moved, and who does it
+ * @promote_lock, @promote_queue, @promote_work: inodes that have slots to be moved, and who does it
  * @promote_current: the inode that it is at; @promote_hurry: somebody waits at @promote_idle for its end
  * @promote_budget: MiB a second; 0: nothing is moved by itself
  * @kobj: its directory in sysfs
@@ -151,7 +152,7 @@ struct morsel_sb {
 	kgid_t gid;
 	struct morsel_pool *pool;
 	spinlock_t promote_lock;
-	struct list_head promote_list;
+	struct timerqueue_head promote_queue;
 	struct delayed_work promote_work;
 	struct morsel_inode *promote_current;
 	bool promote_hurry;
@@ -174,8 +175,8 @@ struct morsel_sb {
  * @moves: odd while leaves are on their way to other frames (move.c); written under the invalidate
  *	lock, exclusively, as @retired: tables that were put out of use under a mapping, and
  *	@retired_pages: how many, and @reclaims: somebody is about to free them
- * @promote_link, @promote_next, @promote_at, @promote_tries, @promote_again: what the mount's worker
- *	knows (promote.c)
+ * @promote_node, @promote_queued, @promote_next, @promote_tries, @promote_again: what the mount's
+ *	worker knows (promote.c); @promote_known: it has been queued once
  * @prune_later: pages were removed under a mapping; empty tables may be left.
  *	Written under the invalidate lock, exclusively
  * @promoted, @demoted, @promote_failed: slots that were moved; by morsel_count()
@@ -201,10 +202,11 @@ struct morsel_inode {
 	struct list_head retired;
 	unsigned long retired_pages;
 	bool reclaims;
-	struct list_head promote_link;
+	struct timerqueue_node promote_node; /* expires: jiffies */
 	pgoff_t promote_next;
-	unsigned long promote_at;
 	unsigned int promote_tries;
+	bool promote_known;
+	bool promote_queued;
 	bool promote_again;
 	bool prune_later;
 	atomic_long_t frames;

@@ -52,9 +52,10 @@ void morsel_object_init(struct morsel_inode *mi)
 	INIT_LIST_HEAD(&mi->retired);
 	mi->retired_pages = 0;
 	mi->reclaims = false;
-	INIT_LIST_HEAD(&mi->promote_link);
+	timerqueue_init(&mi->promote_node);
+	mi->promote_known = false;
+	mi->promote_queued = false;
 	mi->promote_next = 0;
-	mi->promote_at = 0;
 	mi->promote_tries = 0;
 	mi->promote_again = false;
 	mi->prune_later = false;

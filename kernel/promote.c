@@ -47,19 +47,29 @@ static unsigned long turn(const struct morsel_sb *msb)
 	return morsel_churn ? 1 : max(HZ / min(pace(msb), TURNS_PER_SECOND), 1U);
 }
 
+/* Under promote_lock. */
+static void dequeue(struct morsel_sb *msb, struct morsel_inode *mi)
+{
+	if (!mi->promote_queued)
+		return;
+	timerqueue_del(&msb->promote_queue, &mi->promote_node);
+	WRITE_ONCE(mi->promote_queued, false);
+}
+
 static void queue_inode(struct morsel_sb *msb, struct morsel_inode *mi, unsigned long delay)
 {
-	unsigned long at = jiffies + delay;
+	u64 at = get_jiffies_64() + delay;
 
 	spin_lock(&msb->promote_lock);
 	/* Not what somebody waits to free: see morsel_promote_forget(). */
 	if (READ_ONCE(msb->promote_budget) &&
 	    !(msb->promote_current == mi && msb->promote_hurry)) {
-		if (list_empty(&mi->promote_link)) {
-			list_add_tail(&mi->promote_link, &msb->promote_list);
-			mi->promote_at = at;
-		} else if (time_before(at, mi->promote_at)) {
-			mi->promote_at = at;
+		mi->promote_known = true;
+		if (!mi->promote_queued || at < mi->promote_node.expires) {
+			dequeue(msb, mi);
+			mi->promote_node.expires = at;
+			timerqueue_add(&msb->promote_queue, &mi->promote_node);
+			WRITE_ONCE(mi->promote_queued, true);
 		}
 		queue_delayed_work(system_unbound_wq, &msb->promote_work, turn(msb));
 	}
@@ -73,7 +83,7 @@ void morsel_promote_later(struct inode *inode)
 
 	if (!READ_ONCE(msb->promote_budget))
 		return;
-	if (!list_empty_careful(&mi->promote_link)) {
+	if (READ_ONCE(mi->promote_queued)) {
 		/* The worker may be past what has changed. */
 		if (!READ_ONCE(mi->promote_again))
 			WRITE_ONCE(mi->promote_again, true);
@@ -87,38 +97,40 @@ void morsel_promote_later(struct inode *inode)
  * The worker holds no inode: a file's memory is free when whoever has removed it returns. So he waits
  * for the slots that are being moved just now. The worker cannot queue the inode any more: it asks
  * for the hurry under the lock under which that is set.
+ *
+ * Who has queued the inode had a reference to it, so all of them have come before this.
  */
 void morsel_promote_forget(struct inode *inode)
 {
 	struct morsel_sb *msb = MORSEL_SB(inode->i_sb);
 	struct morsel_inode *mi = MORSEL_I(inode);
 
+	if (!mi->promote_known)
+		return;
 	spin_lock(&msb->promote_lock);
-	list_del_init(&mi->promote_link);
+	dequeue(msb, mi);
 	if (msb->promote_current == mi)
 		msb->promote_hurry = true;
 	spin_unlock(&msb->promote_lock);
 	wait_event(msb->promote_idle, READ_ONCE(msb->promote_current) != mi);
 }
 
-/* An inode that is due, and stays until let_go(); its link is free again. */
+/* The inode that is due first, if any is; it stays until let_go(), and can be queued again. */
 static struct inode *take_due(struct morsel_sb *msb)
 {
-	struct morsel_inode *mi, *next;
-	struct inode *inode = NULL;
+	struct timerqueue_node *node;
+	struct morsel_inode *mi = NULL;
 
 	spin_lock(&msb->promote_lock);
-	list_for_each_entry_safe(mi, next, &msb->promote_list, promote_link) {
-		if (time_before(jiffies, mi->promote_at))
-			continue;
-		list_del_init(&mi->promote_link);
+	node = timerqueue_getnext(&msb->promote_queue);
+	if (node && (u64)node->expires <= get_jiffies_64()) {
+		mi = container_of(node, struct morsel_inode, promote_node);
+		dequeue(msb, mi);
 		WRITE_ONCE(msb->promote_current, mi);
 		msb->promote_hurry = false;
-		inode = &mi->vfs_inode;
-		break;
 	}
 	spin_unlock(&msb->promote_lock);
-	return inode;
+	return mi ? &mi->vfs_inode : NULL;
 }
 
 static void let_go(struct morsel_sb *msb)
@@ -284,7 +296,7 @@ static void work(struct work_struct *work)
 			break;
 	}
 	spin_lock(&msb->promote_lock);
-	if (!list_empty(&msb->promote_list))
+	if (timerqueue_getnext(&msb->promote_queue))
 		queue_delayed_work(system_unbound_wq, &msb->promote_work, turn(msb));
 	spin_unlock(&msb->promote_lock);
 }
@@ -292,7 +304,7 @@ static void work(struct work_struct *work)
 void morsel_promote_start(struct morsel_sb *msb, unsigned int budget)
 {
 	spin_lock_init(&msb->promote_lock);
-	INIT_LIST_HEAD(&msb->promote_list);
+	timerqueue_init_head(&msb->promote_queue);
 	init_waitqueue_head(&msb->promote_idle);
 	INIT_DELAYED_WORK(&msb->promote_work, work);
 	msb->promote_budget = budget;
@@ -307,13 +319,12 @@ void morsel_promote_stop(struct morsel_sb *msb)
 
 void morsel_promote_set_budget(struct morsel_sb *msb, unsigned int budget)
 {
-	struct morsel_inode *mi, *next;
+	struct timerqueue_node *node;
 
 	spin_lock(&msb->promote_lock);
 	WRITE_ONCE(msb->promote_budget, budget);
-	if (!budget)
-		list_for_each_entry_safe(mi, next, &msb->promote_list, promote_link)
-			list_del_init(&mi->promote_link);
+	while (!budget && (node = timerqueue_getnext(&msb->promote_queue)))
+		dequeue(msb, container_of(node, struct morsel_inode, promote_node));
 	spin_unlock(&msb->promote_lock);
 }
 

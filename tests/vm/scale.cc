@@ -216,6 +216,7 @@ TEST(scale_threads_fill_holes) { without_waiting(false, fill_same()); }
 TEST(scale_processes_read_and_write) { without_waiting(true, read_and_write_same()); }
 TEST(scale_threads_read_and_write) { without_waiting(false, read_and_write_same()); }
 TEST(scale_processes_create_and_drop) { without_waiting(true, create_and_drop()); }
+TEST(scale_threads_create_and_drop) { without_waiting(false, create_and_drop()); }
 
 // --- whom an unmap interrupts ---------------------------------------------------
 

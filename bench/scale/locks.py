@@ -8,11 +8,11 @@ from collections import Counter
 OF_LOCKS = re.compile(
     r"^(trace_|__traceiter_|__bpf_|perf_|native_|__pv_|queued_|do_raw_|_raw_|__raw_|raw_|"
     r"rwsem_|up_|downgrade_|down_|__down|mutex_|__mutex|ww_|percpu_|__percpu|rtlock|osq_|lock_|_atomic_dec_and_)")
-# Of the kernel, those that take a lock of a file's mapping, or of an inode.
+# Of the kernel, those that take a lock of a file's mapping, or of an inode. Not the list of a mount's inodes.
 PER_FILE = re.compile(
     r"^(vma_link|__vma_link|unlink_file_vma|vma_prepare|vma_complete|vma_adjust|__vma_adjust|vma_link_file|"
     r"unlink_file_vma_batch|dup_mmap|move_ptes|take_rmap_locks|unmap_mapping_|zap_|filemap_|"
-    r"page_cache_|generic_file_|ext4_|shmem_|hugetlb|__do_fault|inode_|mmap_region|touch_atime|"
+    r"page_cache_|generic_file_|ext4_|shmem_|hugetlb|__do_fault|inode_(?!sb_list_)|mmap_region|touch_atime|"
     r"file_update_time|__mark_inode_dirty|rw_verify|__i_mmap)")
 
 

@@ -30,6 +30,8 @@ class Locks(unittest.TestCase):
         self.assertEqual(self.kinds(event("scale-bench", *slow, "morsel_write_iter [morselfs]")),
                          ["morselfs"])
         self.assertEqual(self.kinds(event("scale-bench", *slow, "vm_mmap_pgoff")), ["kernel"])
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "inode_sb_list_add", "new_inode")), ["kernel"])
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "inode_update_time")), ["file"])
         self.assertEqual(self.kinds(event("scale-bench", *slow, "wake_up_q", "morsel_fault [morselfs]")),
                          ["kernel"])
 

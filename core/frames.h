@@ -53,13 +53,12 @@ class BasicFrameAllocator {
     slots_ = slots == 0 ? 1 : slots;
     area_ = reinterpret_cast<Area*>(base);
     slot_ = reinterpret_cast<Slot*>(base + at.slots);
-    state_ = reinterpret_cast<State*>(base + at.states);
     for (u64 slot = 0; slot < slots_; slot++) Atomic::init(slot_[slot].area, 0UL);
     for (u64 area = 0; area < areas_; area++) {
       for (u64& word : area_[area].used) Atomic::init(word, 0UL);
       const u64 rest = frames - area * area_frames;
       const u64 free = rest < area_frames ? rest : area_frames;
-      Atomic::init(state_[area], State{static_cast<short>(free), 0});
+      Atomic::init(area_[area].state, State{static_cast<short>(free), 0});
       for (u64 frame = free; frame < area_frames; frame += 64 - frame % 64)  // there are none
         Atomic::init(area_[area].used[frame / 64], ~0UL << frame % 64);
     }
@@ -105,7 +104,7 @@ class BasicFrameAllocator {
     }
     if (level == Level::pmd) {
       const auto take_unreserved = [&](u64 area) {
-        return peek(state_[area]).reserved == 0 && take_whole(area, frame);
+        return peek(area_[area].state).reserved == 0 && take_whole(area, frame);
       };
       const auto take_any = [&](u64 area) { return take_whole(area, frame); };
       if (search(whole_, start, take_unreserved) || search(whole_, start, take_any)) return frame;
@@ -125,7 +124,7 @@ class BasicFrameAllocator {
   u64 free_frames() const {
     u64 sum = 0;
     for (u64 area = some_.next(0); area != Set::none; area = some_.next(area + 1)) {
-      const short free = peek(state_[area]).free;
+      const short free = peek(area_[area].state).free;
       if (free > 0) sum += static_cast<u64>(free);
     }
     return sum;
@@ -137,15 +136,18 @@ class BasicFrameAllocator {
   static constexpr short area_frames = pages_per_entry(Level::pmd);
   static constexpr unsigned area_words = area_frames / 64;
 
-  struct Area {
-    u64 used[area_words];  ///< a bit a frame; those beyond the last frame are set
-  };
-  static_assert(sizeof(Area) == cache_line);
-
   struct alignas(4) State {
     short free;               ///< tickets
     unsigned short reserved;  ///< 1: some slot's own
   };
+
+  /// Two cache lines of its own: CPUs that take from different areas do not meet.
+  struct Area {
+    u64 used[area_words];  ///< a bit a frame; those beyond the last frame are set
+    State state;
+    char pad[cache_line - sizeof(State)];
+  };
+  static_assert(sizeof(Area) == 2 * cache_line);
 
   /// The area that a slot takes from, plus 1; 0: none yet. Such an area is reserved.
   struct Slot {
@@ -155,7 +157,7 @@ class BasicFrameAllocator {
 
   /// Where each part of the storage begins; the areas come first.
   struct Layout {
-    u64 slots, states, some, whole, partial, end;
+    u64 slots, some, whole, partial, end;
   };
 
   static constexpr u64 areas_for(u64 frames) {
@@ -167,8 +169,7 @@ class BasicFrameAllocator {
     const u64 set = lines(Set::storage_bytes(areas));
     Layout at{};
     at.slots = areas * sizeof(Area);
-    at.states = at.slots + (slots == 0 ? 1 : slots) * sizeof(Slot);
-    at.some = at.states + lines(areas * sizeof(State));
+    at.some = at.slots + (slots == 0 ? 1 : slots) * sizeof(Slot);
     at.whole = at.some + set;
     at.partial = at.whole + set;
     at.end = at.partial + set;
@@ -203,15 +204,15 @@ class BasicFrameAllocator {
   /// Changes an area's state by `change(state)`, which may refuse, and lets the sets know.
   template <class Change>
   bool update(u64 area, Change&& change) {
-    State before = peek(state_[area]);
+    State before = peek(area_[area].state);
     State after;
     do {
       after = before;
       if (!change(after)) return false;
-    } while (!Atomic::template compare_exchange<Order::acq_rel, Order::relaxed>(state_[area],
+    } while (!Atomic::template compare_exchange<Order::acq_rel, Order::relaxed>(area_[area].state,
                                                                                 before, after));
     const auto settle = [&](Set& set, auto&& is) {
-      if (is(before) != is(after)) set.settle(area, [&] { return is(peek(state_[area])); });
+      if (is(before) != is(after)) set.settle(area, [&] { return is(peek(area_[area].state)); });
     };
     settle(some_, is_some);
     settle(whole_, is_whole);
@@ -260,7 +261,7 @@ class BasicFrameAllocator {
     while (!take_bit(area, frame)) {
       // Somebody gave and took behind our back, and there is a bit for us; unless more was claimed
       // than there were tickets.
-      if (peek(state_[area]).free >= 0) continue;
+      if (peek(area_[area].state).free >= 0) continue;
       add(area, 1);
       return false;
     }
@@ -347,7 +348,6 @@ class BasicFrameAllocator {
   u64 slots_;
   Area* area_;
   Slot* slot_;
-  State* state_;
   Set some_, whole_, partial_;
 };
 

@@ -190,6 +190,7 @@ struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_
 	MORSEL_I(inode)->btime = morsel_init_times(inode);
 	morsel_inherit_flags(inode, dir);
 	morsel_set_operations(inode, dev);
+	inode_has_no_xattr(inode); /* the first write need not look for privileges, alone: file.c */
 	return inode;
 }
 

@@ -15,6 +15,11 @@ PER_FILE = re.compile(
     r"page_cache_|generic_file_|ext4_|shmem_|hugetlb|__do_fault|inode_(?!sb_list_)|mmap_region|touch_atime|"
     r"file_update_time|__mark_inode_dirty|rw_verify|__i_mmap)")
 
+# Of ours, those that take the lock of the process's graft table, or of its own page tables.
+OF_PROCESS = re.compile(
+    r"^(morsel_graft_fault|is_covered|is_parked_over_leaf|prepare|put_in|quiet|make_way|take_out|clear_parked|"
+    r"invalidate_range_start|invalidate_range_end) \[morselfs\]")
+
 
 def events(trace: str) -> list:
     """The stack of each event of scale-bench, innermost function first, as `function [module]`."""
@@ -38,10 +43,10 @@ def taker(stack: list) -> str:
 
 
 def kind(stack: list) -> str:
-    """Whose lock it is: ours, of a file, or another one of the kernel."""
+    """Whose lock it is: ours, ours and the process's own, of a file, or another one of the kernel."""
     rest = [frame for frame in stack if not OF_LOCKS.match(frame)]
     if rest and "[morselfs]" in rest[0]:
-        return "morselfs"
+        return "process" if OF_PROCESS.match(rest[0]) else "morselfs"
     return "file" if rest and PER_FILE.match(rest[0]) else "kernel"
 
 

@@ -79,10 +79,11 @@ def together(row: dict) -> float:
 
 
 def contention_table(rows: list) -> list:
-    table = [["somebody waited for a lock", "operations", "of morselfs", "of a file", "others", "the most"]]
+    table = [["somebody waited for a lock", "operations", "of morselfs", "of a process's grafts", "of a file",
+              "others", "the most"]]
     for row in of(rows, "contention"):
         sums = {kind: sum(count for one, _, count in row["locks"] if one == kind)
-                for kind in ("morselfs", "file", "kernel")}
+                for kind in ("morselfs", "process", "file", "kernel")}
         most = row["locks"][0] if row["locks"] else None
         table.append([f"{row['system']}, {row['operation']}, {row['workers']} {row['kind']}",
                       f"{row['operations']:,}", *(f"{count:,}" for count in sums.values()),
@@ -129,12 +130,11 @@ def instructions_checks(rows: list) -> list:
 
 
 def contention_check(rows: list) -> Check:
-    # Threads that map and unmap all the time wait for the mmap lock, which they share as they do the
-    # process's graft table.
-    rows = [row for row in of(rows, "contention") if row["system"].startswith("morsel")
-            and not (row["kind"] == "threads" and row["operation"].startswith("map"))]
+    # Threads share their process's graft table, as they do its mm. Nobody else may wait for one.
+    rows = [row for row in of(rows, "contention") if row["system"].startswith("morsel")]
     bad = [f"{row['system']} {row['operation']} {row['kind']}: {who}: {count}"
-           for row in rows for kind, who, count in row["locks"] if kind != "kernel"]
+           for row in rows for kind, who, count in row["locks"]
+           if kind in ("morselfs", "file") or (kind == "process" and row["kind"] == "processes")]
     return Check("nobody waits for a lock of morselfs or of a file", bool(rows) and not bad,
                  "; ".join(bad) or f"{len(rows)} loads" if rows else "not measured")
 

@@ -29,6 +29,8 @@ class Locks(unittest.TestCase):
         self.assertEqual(self.kinds(event("scale-bench", *slow, "vma_link", "mmap_region")), ["file"])
         self.assertEqual(self.kinds(event("scale-bench", *slow, "morsel_write_iter [morselfs]")),
                          ["morselfs"])
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "put_in [morselfs]")), ["process"])
+        self.assertEqual(self.kinds(event("scale-bench", *slow, "morsel_graft_exclude [morselfs]")), ["morselfs"])
         self.assertEqual(self.kinds(event("scale-bench", *slow, "vm_mmap_pgoff")), ["kernel"])
         self.assertEqual(self.kinds(event("scale-bench", *slow, "inode_sb_list_add", "new_inode")), ["kernel"])
         self.assertEqual(self.kinds(event("scale-bench", *slow, "inode_update_time")), ["file"])
@@ -86,8 +88,10 @@ class Checks(unittest.TestCase):
         self.assertTrue(report.contention_check([row("processes", "map-same", "kernel")]).ok)
         self.assertFalse(report.contention_check([row("processes", "map-same", "file")]).ok)
         self.assertFalse(report.contention_check([row("threads", "fill-same", "morselfs")]).ok)
-        self.assertTrue(report.contention_check([row("processes", "map-same", "kernel"),
-                                                 row("threads", "map-same", "morselfs")]).ok)
+        self.assertFalse(report.contention_check([row("processes", "map-same", "kernel"),
+                                                  row("threads", "map-same", "morselfs")]).ok)
+        self.assertTrue(report.contention_check([row("threads", "map-same", "process")]).ok)
+        self.assertFalse(report.contention_check([row("processes", "map-same", "process")]).ok)
         self.assertFalse(report.contention_check([]).ok)
 
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <string>
@@ -69,16 +70,27 @@ bool must_not_wait(const std::string& frame) {
   return false;
 }
 
+// The lock of a process's grafts, or of its own page tables: its threads share it, as they do the mm's.
+bool is_of_the_process(const std::string& frame) {
+  for (const char* word : {"morsel_graft_fault+", "is_covered+", "is_parked_over_leaf+", "prepare+",
+                           "put_in+", "quiet+", "make_way+"})
+    if (begins(frame, word)) return true;
+  return false;
+}
+
 std::string frame_of(const std::string& line) {
   const size_t at = line.find_first_not_of(' ', 3);
   return at == std::string::npos ? "" : line.substr(at);
 }
 
 // The first event of this program's that must not be, with its stack; or empty.
-std::string unwanted(const std::string& trace) {
+std::string unwanted(const std::string& trace, bool processes) {
   std::string stack, taker;
   bool ours = false;
-  const auto judged = [&] { return ours && must_not_wait(taker) ? stack : ""; };
+  const auto judged = [&] {
+    const bool bad = ours && must_not_wait(taker) && (processes || !is_of_the_process(taker));
+    return bad ? stack : "";
+  };
   for (size_t at = 0, end; at < trace.size(); at = end + 1) {
     end = trace.find('\n', at);
     if (end == std::string::npos) end = trace.size();
@@ -142,7 +154,7 @@ std::string who_waits(bool processes, const Load& load) {
   board->end = true;
   for (std::thread& thread : threads) thread.join();
   for (pid_t child : children) harness::join(child);
-  return unwanted(read_all(tracing + "trace"));
+  return unwanted(read_all(tracing + "trace"), processes);
 }
 
 void without_waiting(bool processes, const Load& load) {
@@ -187,6 +199,25 @@ Load read_and_write_same() {
           1000};
 }
 
+// The first write of each file is one of these. (Files that are small enough for the lock of an array
+// are not meant.)
+Load first_writes() {
+  constexpr unsigned files = 100;
+  const auto name = [](unsigned time) { return "w" + std::to_string(time); };
+  for (unsigned time = 0; time <= files; time++)
+    close(make_sparse(name(time).c_str(), part));
+  return {[name](unsigned worker) {
+            std::vector<int> opened;
+            for (unsigned time = 0; time <= files; time++)
+              opened.push_back(open_own(name(time).c_str()));
+            return [opened, worker](unsigned time) {
+              const char data[page] = {1};
+              CHECK_EQ(SYS(pwrite(opened[time], data, page, worker * page)), page);
+            };
+          },
+          files};
+}
+
 Load create_and_drop() {
   return {[](unsigned worker) {
             const std::string name = "d" + std::to_string(worker);
@@ -215,6 +246,8 @@ TEST(scale_processes_fill_holes) { without_waiting(true, fill_same()); }
 TEST(scale_threads_fill_holes) { without_waiting(false, fill_same()); }
 TEST(scale_processes_read_and_write) { without_waiting(true, read_and_write_same()); }
 TEST(scale_threads_read_and_write) { without_waiting(false, read_and_write_same()); }
+TEST(scale_processes_write_first) { without_waiting(true, first_writes()); }
+TEST(scale_threads_write_first) { without_waiting(false, first_writes()); }
 TEST(scale_processes_create_and_drop) { without_waiting(true, create_and_drop()); }
 TEST(scale_threads_create_and_drop) { without_waiting(false, create_and_drop()); }
 
@@ -255,17 +288,24 @@ unsigned long calls_of_unmaps() {
   return after - before;
 }
 
+// The machine's other calls come on top, more of them when it is slow: so the fewest of a few times.
+unsigned long fewest_calls_of_unmaps() {
+  unsigned long fewest = calls_of_unmaps();
+  for (unsigned again = 0; again < 4; again++) fewest = std::min(fewest, calls_of_unmaps());
+  return fewest;
+}
+
 }  // namespace
 
-// Nobody, if no other CPU has the address space. Less than one call for each: the rest of the
-// machine wakes up its threads by such calls, too.
+// Nobody, if no other CPU has the address space. The rest of the machine wakes up its threads by such
+// calls, too.
 TEST(scale_unmap_of_one_cpu_interrupts_nobody) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");
   if (cpus() < 2) SKIP("for machines with several CPUs");
   use_cpu(0);
-  const unsigned long seen = calls_of_unmaps();
-  if (seen >= times) FAIL("%lu calls for %u unmaps", seen, times);
+  const unsigned long seen = fewest_calls_of_unmaps();
+  if (seen >= times / 2) FAIL("%lu calls for %u unmaps", seen, times);
 }
 
 // The other CPU, once for the grafts. The kernel may do so once more for a table of the process's
@@ -283,7 +323,7 @@ TEST(scale_unmap_interrupts_once) {
   });
   use_cpu(0);
   while (!runs) sched_yield();
-  const unsigned long seen = calls_of_unmaps();
+  const unsigned long seen = fewest_calls_of_unmaps();
   end = true;
   other.join();
   if (seen < times || seen > 2 * times + times / 5) FAIL("%lu calls for %u unmaps", seen, times);

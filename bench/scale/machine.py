@@ -56,6 +56,12 @@ def contention(kernel: str, out: Path, systems: list, names: list, cpus: int, sc
                [" ".join(systems), operations(scale, names), " ".join(KINDS), str(cpus)])
 
 
+def lockstat(out: Path, systems: list, names: list, scale: float) -> Path:
+    # The kernel "lockdep" has three CPUs at most: vm/debug-kernel.d/lockdep.
+    return run("lockdep", out, "lockstat", ["--cpus", "3", "--mem", "6G"],
+               [" ".join(systems), operations(scale, names), " ".join(KINDS), "3"])
+
+
 def instructions(kernel: str, out: Path, systems: list, times: int) -> Path:
     # One CPU, one thread: the counter is the machine's.
     return run(kernel, out, "instructions",

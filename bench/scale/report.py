@@ -78,10 +78,10 @@ def together(row: dict) -> float:
     return row["map"] + row["touch"] + row["unmap"]
 
 
-def contention_table(rows: list) -> list:
-    table = [["somebody waited for a lock", "operations", "of morselfs", "of a process's grafts", "of a file",
+def contention_table(rows: list, part: str, title: str) -> list:
+    table = [[title, "operations", "of morselfs", "of a process's grafts", "of a file",
               "others", "the most"]]
-    for row in of(rows, "contention"):
+    for row in of(rows, part):
         sums = {kind: sum(count for one, _, count in row["locks"] if one == kind)
                 for kind in ("morselfs", "process", "file", "kernel")}
         most = row["locks"][0] if row["locks"] else None
@@ -92,7 +92,8 @@ def contention_table(rows: list) -> list:
 
 
 def tables_of(rows: list) -> list:
-    tables = (throughput_table(rows), contention_table(rows), instructions_table(rows),
+    tables = (throughput_table(rows), contention_table(rows, "contention", "somebody waited for a lock"),
+              contention_table(rows, "lockstat", "the same, by lock_stat"), instructions_table(rows),
               frames_table(rows))
     return [table for table in tables if len(table) > 1]
 
@@ -129,15 +130,17 @@ def instructions_checks(rows: list) -> list:
     return found
 
 
-def contention_check(rows: list) -> Check:
+def contention_check(rows: list, part: str = "contention") -> Check:
     # Threads share their process's graft table, as they do its mm. Nobody else may wait for one.
-    rows = [row for row in of(rows, "contention") if row["system"].startswith("morsel")]
+    rows = [row for row in of(rows, part) if row["system"].startswith("morsel")]
     bad = [f"{row['system']} {row['operation']} {row['kind']}: {who}: {count}"
            for row in rows for kind, who, count in row["locks"]
            if kind in ("morselfs", "file") or (kind == "process" and row["kind"] == "processes")]
-    return Check("nobody waits for a lock of morselfs or of a file", bool(rows) and not bad,
+    name = "nobody waits for a lock of morselfs or of a file"
+    return Check(name if part == "contention" else f"{name}, by lock_stat", bool(rows) and not bad,
                  "; ".join(bad) or f"{len(rows)} loads" if rows else "not measured")
 
 
 def checks(rows: list) -> list:
-    return [*scaling_checks(rows), *instructions_checks(rows), contention_check(rows)]
+    return [*scaling_checks(rows), *instructions_checks(rows), contention_check(rows),
+            *([contention_check(rows, "lockstat")] if of(rows, "lockstat") else [])]

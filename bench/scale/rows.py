@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from statistics import median
 
-from scale import locks
+from scale import locks, lockstat
 
 
 def per_second(run: dict) -> list:
@@ -27,17 +27,25 @@ def throughput_rows(folder: Path) -> list:
     return list(rows.values())
 
 
-def contention_rows(folder: Path) -> list:
+def waiting_rows(folder: Path, part: str, parse) -> list:
+    """Of `contention` and `lockstat`: `parse` makes [kind, who, how often] of what was seen."""
     rows = []
-    for path in sorted(folder.glob("contention-*.json")):
+    for path in sorted(folder.glob(f"{part}-*.json")):
         run = json.loads(path.read_text())
-        system = path.stem.removeprefix("contention-").removesuffix(
-            f"-{run['operation']}-{run['kind']}")
-        rows.append({"part": "contention", "system": system, "operation": run["operation"],
+        system = path.stem.removeprefix(f"{part}-").removesuffix(f"-{run['operation']}-{run['kind']}")
+        rows.append({"part": part, "system": system, "operation": run["operation"],
                      "kind": run["kind"], "workers": run["workers"],
                      "operations": run["workers"] * run["times"],
-                     "locks": locks.contended(path.with_suffix(".trace").read_text())})
+                     "locks": parse(path.with_suffix(".seen").read_text())})
     return rows
+
+
+def contention_rows(folder: Path) -> list:
+    return waiting_rows(folder, "contention", locks.contended)
+
+
+def lockstat_rows(folder: Path) -> list:
+    return waiting_rows(folder, "lockstat", lockstat.contended)
 
 
 def instructions_rows(folder: Path) -> list:

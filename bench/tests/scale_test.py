@@ -10,7 +10,7 @@ sys.dont_write_bytecode = True
 BENCH = Path(__file__).resolve().parent.parent
 sys.path[1:1] = [str(BENCH), str(BENCH / "demo")]
 
-from scale import locks, report  # noqa: E402
+from scale import locks, lockstat, report  # noqa: E402
 
 
 def event(who: str, *frames: str) -> str:
@@ -45,6 +45,40 @@ class Locks(unittest.TestCase):
     def test_how_often(self):
         one = event("scale-bench", "down_write", "vma_link", "mmap_region")
         self.assertEqual(locks.contended("\n".join([one, one])), [["file", "vma_link < mmap_region", 2]])
+
+
+# As 6.12 writes it: a class, where it was waited for, where it was held meanwhile.
+LOCK_STAT = """
+                              class name    con-bounces    contentions   waittime-min   waittime-max waittime-total
+-------------------------------------------------------------------------------------------------------------------
+
+                     &mm->mmap_lock-W:             12             46           0.63          34.43         221.10
+                       --------------
+                       &mm->mmap_lock             40          [<00000000fd6bd0d2>] vm_mmap_pgoff+0x81/0x190
+                       --------------
+                       &mm->mmap_lock             39          [<000000004f4c2ab9>] morsel_unrelated+0x1b/0x150 [morselfs]
+
+...................................................................................................................
+
+                        &table->lock:              1              2           0.63           0.63           0.63
+                        ------------
+                        &table->lock              2          [<00000000aabbccdd>] put_in+0x21/0x90 [morselfs]
+                        ------------
+                        &table->lock              2          [<00000000aabbccdd>] put_in+0x21/0x90 [morselfs]
+
+                          &rq->__lock:              0              0           0.00           0.00           0.00
+"""
+
+
+class LockStat(unittest.TestCase):
+    def test_who_waited(self):
+        self.assertEqual(lockstat.contended(LOCK_STAT), [
+            ["kernel", "&mm->mmap_lock-W in vm_mmap_pgoff", 40],
+            ["kernel", "&mm->mmap_lock-W elsewhere", 6],
+            ["process", "&table->lock in put_in [morselfs]", 2]])
+
+    def test_nobody(self):
+        self.assertEqual(lockstat.contended(""), [])
 
 
 def throughput(system: str, workers: int, samples: list) -> dict:

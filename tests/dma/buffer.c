@@ -55,9 +55,9 @@ static int pin(struct edu_buffer *buffer, unsigned long start)
 	if (!buffer->pages)
 		return -ENOMEM;
 	while (buffer->nr_pages < total) {
-		int got = pin_user_pages_fast(start + ((unsigned long)buffer->nr_pages << PAGE_SHIFT),
-					      total - buffer->nr_pages, flags,
-					      buffer->pages + buffer->nr_pages);
+		int got = pin_user_pages_fast(
+			start + ((unsigned long)buffer->nr_pages << PAGE_SHIFT),
+			total - buffer->nr_pages, flags, buffer->pages + buffer->nr_pages);
 
 		if (got <= 0) {
 			unpin(buffer);

@@ -25,7 +25,8 @@ struct edu_buffer {
 };
 
 struct edu_buffer *edu_buffer_attach(struct device *dev, int fd);
-struct edu_buffer *edu_buffer_pin(struct device *dev, unsigned long start, size_t bytes, bool write);
+struct edu_buffer *edu_buffer_pin(struct device *dev, unsigned long start, size_t bytes,
+				  bool write);
 int edu_buffer_map(struct edu_buffer *buffer, enum dma_data_direction direction);
 void edu_buffer_unmap(struct edu_buffer *buffer);
 /* Unmaps it, too. */

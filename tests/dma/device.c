@@ -146,8 +146,9 @@ static long tell_segments(struct edu_file *opened, void __user *from)
 	if (!buffer || !buffer->mapped)
 		return -ENOENT;
 	room = asked.count;
-	for_each_sgtable_dma_sg(buffer->mapped, entry, i) {
-		struct morsel_edu_segment segment = { sg_dma_address(entry), sg_dma_len(entry) };
+	for_each_sgtable_dma_sg(buffer->mapped, entry, i)
+	{
+		struct morsel_edu_segment segment = {sg_dma_address(entry), sg_dma_len(entry)};
 		struct morsel_edu_segment __user *to = u64_to_user_ptr(asked.segments);
 
 		if (filled == room)
@@ -160,14 +161,16 @@ static long tell_segments(struct edu_file *opened, void __user *from)
 	return copy_to_user(from, &asked, sizeof(asked)) ? -EFAULT : 0;
 }
 
-static int copy_buffer(struct edu *edu, struct sg_table *mapped, const struct morsel_edu_copy *asked)
+static int copy_buffer(struct edu *edu, struct sg_table *mapped,
+		       const struct morsel_edu_copy *asked)
 {
 	u64 begin = 0, end = asked->offset + asked->length;
 	struct scatterlist *entry;
 	u32 done = 0;
 	int i, err;
 
-	for_each_sgtable_dma_sg(mapped, entry, i) {
+	for_each_sgtable_dma_sg(mapped, entry, i)
+	{
 		u64 from = max(begin, asked->offset);
 		u64 to = min(begin + sg_dma_len(entry), end);
 

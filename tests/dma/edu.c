@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The PCI device: QEMU's docs/specs/edu. It copies by itself, when told to by registers, a tenth of a second
- * later.
+ * The PCI device: QEMU's docs/specs/edu. It copies by itself, when told to by registers, a tenth of
+ * a second later.
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
@@ -14,16 +14,16 @@
 
 #include "edu.h"
 
-#define REGISTER_ID 0x00
-#define ID 0xed /* above it the version */
-#define REGISTER_SOURCE 0x80
+#define REGISTER_ID	     0x00
+#define ID		     0xed /* above it the version */
+#define REGISTER_SOURCE	     0x80
 #define REGISTER_DESTINATION 0x88
-#define REGISTER_COUNT 0x90
-#define REGISTER_COMMAND 0x98
-#define COMMAND_RUN 1
-#define COMMAND_FROM_DEVICE 2
+#define REGISTER_COUNT	     0x90
+#define REGISTER_COMMAND     0x98
+#define COMMAND_RUN	     1
+#define COMMAND_FROM_DEVICE  2
 /* Where the device sees its own memory. */
-#define OWN_MEMORY 0x40000
+#define OWN_MEMORY  0x40000
 
 #define PATIENCE_MS 10000
 
@@ -44,7 +44,8 @@ int edu_copy(struct edu *edu, u64 address, u32 at, u32 bytes, bool to_device)
 	writeq(to_device ? address : own, edu->registers + REGISTER_SOURCE);
 	writeq(to_device ? own : address, edu->registers + REGISTER_DESTINATION);
 	writeq(bytes, edu->registers + REGISTER_COUNT);
-	writeq(COMMAND_RUN | (to_device ? 0 : COMMAND_FROM_DEVICE), edu->registers + REGISTER_COMMAND);
+	writeq(COMMAND_RUN | (to_device ? 0 : COMMAND_FROM_DEVICE),
+	       edu->registers + REGISTER_COMMAND);
 	for (ms = 0; ms < PATIENCE_MS; ms += 2) {
 		if (!runs(edu))
 			return 0;
@@ -119,7 +120,7 @@ static void remove(struct pci_dev *pci)
 	kref_put(&edu->refs, edu_free);
 }
 
-static const struct pci_device_id ids[] = { { PCI_DEVICE(0x1234, 0x11e8) }, {} };
+static const struct pci_device_id ids[] = {{PCI_DEVICE(0x1234, 0x11e8)}, {}};
 MODULE_DEVICE_TABLE(pci, ids);
 
 static struct pci_driver edu_driver = {
@@ -130,5 +131,6 @@ static struct pci_driver edu_driver = {
 };
 module_pci_driver(edu_driver);
 
-MODULE_DESCRIPTION("QEMU's device edu, for tests of morselfs: copies by DMA what programs hand to it");
+MODULE_DESCRIPTION(
+	"QEMU's device edu, for tests of morselfs: copies by DMA what programs hand to it");
 MODULE_LICENSE("GPL");

@@ -23,8 +23,8 @@ struct edu {
 };
 
 /*
- * Copies between the device's memory, from its byte `at` on, and the machine's. It can't say whether that could
- * be reached. -ETIMEDOUT if it does not come to an end. Under the lock.
+ * Copies between the device's memory, from its byte `at` on, and the machine's. It can't say
+ * whether that could be reached. -ETIMEDOUT if it does not come to an end. Under the lock.
  */
 int edu_copy(struct edu *edu, u64 address, u32 at, u32 bytes, bool to_device);
 

@@ -6,16 +6,6 @@
 
 #include <climits>
 
-#ifndef MORSELFS_IOC_EXPORT  // TEMPORARY
-struct morselfs_export {
-  __u32 size, flags;
-  __u64 start, length;
-  __s32 fd;
-  __u32 reserved;
-};
-#define MORSELFS_IOC_EXPORT _IOWR('m', 6, struct morselfs_export)
-#endif
-
 // --- the driver ---------------------------------------------------------------------
 
 Edu::Edu(unsigned number) {

@@ -11,10 +11,6 @@
 #include "../dma/morsel_edu.h"
 #include "memory.h"
 
-#ifndef MORSELFS_IOC_EXPORT  // TEMPORARY
-#define MORSELFS_EXPORT_READ_ONLY 1u
-#endif
-
 constexpr size_t copy_bytes = MORSEL_EDU_COPY_BYTES;
 
 // An open device. Its file descriptor takes all that is attached with it when it is closed.

@@ -244,22 +244,21 @@ TEST(device_read_only_export) {
   CHECK_EQ(edu.try_map(id, MORSEL_EDU_FROM_DEVICE), EACCES);
   CHECK_EQ(edu.try_map(id, MORSEL_EDU_BOTH), EACCES);
   edu.map(id, MORSEL_EDU_TO_DEVICE);
-  edu.load(id, leaf - 1024);
-  edu.store(source.id, 0);
-  char* s = map(source.file, bytes, PROT_READ, MAP_SHARED);
-  CHECK_FILLED(s, 1, leaf - 1024, copy_bytes);
-  if (!has_iommu()) return;  // nothing could stop the device
-
-  // The device stores all the same: the IOMMU keeps it from that, and goes on.
-  edu.load(source.id, 5 * page);
-  {
+  if (has_iommu()) {
+    // The device stores all the same: the IOMMU keeps it from that. First of all, because QEMU's
+    // does not report what a translation that it remembers forbids.
+    edu.load(source.id, 5 * page);
     ExpectFault fault(edu.segments(id)[0].address + 3 * page);
     edu.store(id, 3 * page);
   }
   check_file(file, 1, 0, bytes);
-  edu.load(id, 3 * page);
-  edu.store(source.id, 2 * page);
-  CHECK_FILLED(s + 2 * page, 1, 3 * page, copy_bytes);
+  // And it goes on, as does the machine.
+  char* s = map(source.file, bytes, PROT_READ, MAP_SHARED);
+  for (size_t at : {3 * page, leaf - 1024}) {
+    edu.load(id, at);
+    edu.store(source.id, 0);
+    CHECK_FILLED(s, 1, at, copy_bytes);
+  }
 }
 
 // A sealed object can be read by devices, and by nothing else.

@@ -76,17 +76,14 @@ static int end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction direct
 static int export_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct export *export = dmabuf->priv;
-	int err;
 
 	/* The file may be on a mount without execution; of the dma-buf the kernel does not know. */
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
 	morsel_vm_flags_clear(vma, VM_MAYEXEC);
 	vma->vm_pgoff += export->scatter->first;
-	err = call_mmap(export->file, vma);
-	if (!err)
-		vma_set_file(vma, export->file);
-	return err;
+	vma_set_file(vma, export->file);
+	return call_mmap(export->file, vma);
 }
 
 static struct page **list_pages(const struct morsel_scatter *scatter)
@@ -106,7 +103,7 @@ static int export_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct export *export = dmabuf->priv;
 	struct morsel_scatter *scatter = export->scatter;
-	struct page **pages = morsel_may_fail(EXPORT_PAGES, list_pages(scatter));
+	struct page **pages = list_pages(scatter);
 	void *address = NULL;
 
 	if (pages && scatter->pages <= UINT_MAX)

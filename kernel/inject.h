@@ -59,10 +59,9 @@
 	site(OWN_TABLE_LOCK, "own-table-lock")                                            \
 	/* export.c, scatter.c, scatter_map.c */                                          \
 	site(EXPORT, "export")                                                            \
-	site(EXPORT_PAGES, "export-pages")                                                \
 	site(SCATTER, "scatter")                                                          \
-	site(SCATTER_MAPPING, "scatter-mapping")                                          \
-	site(SCATTER_TABLE, "scatter-table")
+	site(DEVICE_MAPPING, "device-mapping")                                            \
+	site(DEVICE_TABLE, "device-table")
 
 enum morsel_site {
 #define MORSEL_SITE_ENUM(name, text) MORSEL_SITE_##name,

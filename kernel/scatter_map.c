@@ -140,10 +140,10 @@ static struct mapping *make(struct morsel_scatter *scatter, struct device *devic
 	struct mapping *mapping;
 	int err = -ENOMEM;
 
-	mapping = morsel_may_fail(SCATTER_MAPPING, kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT));
+	mapping = morsel_may_fail(DEVICE_MAPPING, kzalloc(sizeof(*mapping), GFP_KERNEL_ACCOUNT));
 	if (!mapping)
 		return ERR_PTR(-ENOMEM);
-	if (count > UINT_MAX || morsel_inject(SCATTER_TABLE) ||
+	if (count > UINT_MAX || morsel_inject(DEVICE_TABLE) ||
 	    sg_alloc_table(&mapping->table, count, GFP_KERNEL_ACCOUNT))
 		goto free;
 	cut(scatter, device, mapping->table.sgl);

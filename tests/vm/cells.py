@@ -57,7 +57,7 @@ ON_POOLS = POOLS_ONLY + [
     f"fs-{subject}" for subject in ("names", "rename", "data", "size", "holes", "attributes", "xattr",
                                     "unnamed", "flags", "seal", "model")] + [
     f"vm-{subject}" for subject in ("share", "private", "eof", "fork", "stale", "split", "readonly",
-                                    "direct", "uring")]
+                                    "direct", "uring", "export")]
 
 # Minutes each, and with nothing that depends on the number of CPUs being one, so on several only, and on the
 # first of a machine's mounts. On kernels that watch themselves it would be an hour, for a library whose calls

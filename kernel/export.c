@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * dma-bufs: MORSELFS_IOC_EXPORT gives a descriptor by which drivers get at a range of a file's memory.
- * Who has the descriptor hands it to a driver (a GPU's, a NIC's), which attaches its device and
- * maps it. What that costs is in scatter.c and scatter_map.c; here is what a dma-buf does, and who may
- * have one.
+ * dma-bufs: MORSELFS_IOC_EXPORT gives a descriptor by which drivers get at a range of a file's
+ * memory. Who has the descriptor hands it to a driver (a GPU's, a NIC's), which attaches its device
+ * and maps it. What that costs is in scatter.c and scatter_map.c; here is what a dma-buf does, and
+ * who may have one.
  *
  * A dma-buf holds the open file that it was made of, and so the mount and the module; and
- * its scatter list, which holds the frames. A writable one counts as a shared writable mapping of that
- * file (i_mmap_writable): nobody seals the file as long as there is one, and there will be none
- * when it is sealed. To map it into a process is to map the file.
+ * its scatter list, which holds the frames. A writable one counts as a shared writable mapping of
+ * that file (i_mmap_writable): nobody seals the file as long as there is one, and there will be
+ * none when it is sealed. To map it into a process is to map the file.
  *
  * Holes of the range are filled first, as if somebody had touched them through a mapping.
  *
- * On a pool, only to read: nobody would tell fsync(2) of what a device writes, or stop it when the pool
- * is shut down.
+ * On a pool, only to read: nobody would tell fsync(2) of what a device writes, or stop it when the
+ * pool is shut down.
  */
 #include <linux/dma-buf.h>
 #include <linux/file.h>
@@ -34,56 +34,57 @@
 #ifdef CONFIG_DMA_SHARED_BUFFER
 
 /* What a dma-buf is made of. */
-struct export {
+struct exported {
 	struct file *file;
 	struct morsel_scatter *scatter;
 };
 
-static struct sg_table *map(struct dma_buf_attachment *attachment, enum dma_data_direction direction)
+static struct sg_table *map(struct dma_buf_attachment *attachment,
+			    enum dma_data_direction direction)
 {
-	struct export *export = attachment->dmabuf->priv;
+	struct exported *exported = attachment->dmabuf->priv;
 
-	if (export->scatter->read_only && direction != DMA_TO_DEVICE)
+	if (exported->scatter->read_only && direction != DMA_TO_DEVICE)
 		return ERR_PTR(-EACCES);
-	return morsel_scatter_map(export->scatter, attachment->dev);
+	return morsel_scatter_map(exported->scatter, attachment->dev);
 }
 
 static void unmap(struct dma_buf_attachment *attachment, struct sg_table *table,
 		  enum dma_data_direction direction)
 {
-	struct export *export = attachment->dmabuf->priv;
+	struct exported *exported = attachment->dmabuf->priv;
 
-	morsel_scatter_unmap(export->scatter, table);
+	morsel_scatter_unmap(exported->scatter, table);
 }
 
 static int begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction direction)
 {
-	struct export *export = dmabuf->priv;
+	struct exported *exported = dmabuf->priv;
 
-	morsel_scatter_sync(export->scatter, direction, true);
+	morsel_scatter_sync(exported->scatter, direction, true);
 	return 0;
 }
 
 static int end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction direction)
 {
-	struct export *export = dmabuf->priv;
+	struct exported *exported = dmabuf->priv;
 
-	morsel_scatter_sync(export->scatter, direction, false);
+	morsel_scatter_sync(exported->scatter, direction, false);
 	return 0;
 }
 
-/* The kernel has asked whether the dma-buf may be mapped so, and here the file is what is mapped. */
+/* The kernel has asked whether the dma-buf may be mapped so; what is mapped is the file. */
 static int export_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
-	struct export *export = dmabuf->priv;
+	struct exported *exported = dmabuf->priv;
 
 	/* The file may be on a mount without execution; of the dma-buf the kernel does not know. */
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
 	morsel_vm_flags_clear(vma, VM_MAYEXEC);
-	vma->vm_pgoff += export->scatter->first;
-	vma_set_file(vma, export->file);
-	return call_mmap(export->file, vma);
+	vma->vm_pgoff += exported->scatter->first;
+	vma_set_file(vma, exported->file);
+	return call_mmap(exported->file, vma);
 }
 
 static struct page **list_pages(const struct morsel_scatter *scatter)
@@ -101,8 +102,8 @@ static struct page **list_pages(const struct morsel_scatter *scatter)
 
 static int export_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
-	struct export *export = dmabuf->priv;
-	struct morsel_scatter *scatter = export->scatter;
+	struct exported *exported = dmabuf->priv;
+	struct morsel_scatter *scatter = exported->scatter;
 	struct page **pages = list_pages(scatter);
 	void *address = NULL;
 
@@ -121,20 +122,20 @@ static void export_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	vunmap(map->vaddr);
 }
 
-static void free_export(struct export *export)
+static void free_exported(struct exported *exported)
 {
-	bool writable = !export->scatter->read_only;
+	bool writable = !exported->scatter->read_only;
 
-	morsel_scatter_put(file_inode(export->file), export->scatter);
+	morsel_scatter_put(file_inode(exported->file), exported->scatter);
 	if (writable)
-		mapping_unmap_writable(export->file->f_mapping);
-	fput(export->file);
-	kfree(export);
+		mapping_unmap_writable(exported->file->f_mapping);
+	fput(exported->file);
+	kfree(exported);
 }
 
 static void release(struct dma_buf *dmabuf)
 {
-	free_export(dmabuf->priv);
+	free_exported(dmabuf->priv);
 }
 
 static const struct dma_buf_ops export_ops = {
@@ -160,8 +161,8 @@ static int fill(struct inode *inode, pgoff_t first, pgoff_t last)
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		page = morsel_object_fill_fault(inode, index, whole ? MORSEL_TOUCH_ADVISED :
-								      MORSEL_TOUCH_PART);
+		page = morsel_object_fill_fault(inode, index,
+						whole ? MORSEL_TOUCH_ADVISED : MORSEL_TOUCH_PART);
 		if (IS_ERR(page))
 			return PTR_ERR(page);
 		put_page(page);
@@ -203,51 +204,51 @@ static struct morsel_scatter *get_scatter(struct inode *inode,
 	return err ? ERR_PTR(err) : morsel_scatter_get(inode, first, last - first, read_only);
 }
 
-static struct export *new_export(struct file *file, const struct morselfs_export *argument)
+static struct exported *new_exported(struct file *file, const struct morselfs_export *argument)
 {
 	bool writable = !(argument->flags & MORSELFS_EXPORT_READ_ONLY);
 	struct inode *inode = file_inode(file);
-	struct export *export;
+	struct exported *exported;
 	int err;
 
-	export = morsel_may_fail(EXPORT, kzalloc(sizeof(*export), GFP_KERNEL_ACCOUNT));
-	if (!export)
+	exported = morsel_may_fail(EXPORT, kzalloc(sizeof(*exported), GFP_KERNEL_ACCOUNT));
+	if (!exported)
 		return ERR_PTR(-ENOMEM);
 	err = writable ? mapping_map_writable(file->f_mapping) : 0;
 	if (err)
 		goto free;
 	inode_lock_shared(inode);
-	export->scatter = get_scatter(inode, argument);
+	exported->scatter = get_scatter(inode, argument);
 	inode_unlock_shared(inode);
-	if (!IS_ERR(export->scatter)) {
-		export->file = get_file(file);
-		return export;
+	if (!IS_ERR(exported->scatter)) {
+		exported->file = get_file(file);
+		return exported;
 	}
-	err = PTR_ERR(export->scatter);
+	err = PTR_ERR(exported->scatter);
 	if (writable)
 		mapping_unmap_writable(file->f_mapping);
 free:
-	kfree(export);
+	kfree(exported);
 	return ERR_PTR(err);
 }
 
 static struct dma_buf *make_dma_buf(struct file *file, const struct morselfs_export *argument)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
-	struct export *export = new_export(file, argument);
+	struct exported *exported = new_exported(file, argument);
 	struct dma_buf *dmabuf;
 
-	if (IS_ERR(export))
-		return ERR_CAST(export);
+	if (IS_ERR(exported))
+		return ERR_CAST(exported);
 	info.exp_name = "morselfs";
 	info.ops = &export_ops;
-	info.size = export->scatter->pages << PAGE_SHIFT;
+	info.size = exported->scatter->pages << PAGE_SHIFT;
 	/* A mapping of it is one of the file, with these rights. */
-	info.flags = export->scatter->read_only ? O_RDONLY : O_RDWR;
-	info.priv = export;
+	info.flags = exported->scatter->read_only ? O_RDONLY : O_RDWR;
+	info.priv = exported;
 	dmabuf = dma_buf_export(&info);
 	if (IS_ERR(dmabuf))
-		free_export(export);
+		free_exported(exported);
 	return dmabuf;
 }
 

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Scatter lists, which are kept with the object: who exports the same range again, in whatever process,
- * gets the same list, and what it is to each device (scatter_map.c) with it. So only the first one walks
- * the object.
+ * Scatter lists, which are kept with the object: who exports the same range again, in whatever
+ * process, gets the same list, and what it is to each device (scatter_map.c) with it. So only the
+ * first one walks the object.
  *
- * A list holds a reference to each of its frames, one for 2 MiB if they are a large frame. To all that
- * removes, moves or seals frames it is one who has pinned them: what is removed is freed when he lets go,
- * what is moved stays where it is. But a list that no dma-buf uses is nothing but a cache; it goes before
- * anybody asks whether the frames are held:
+ * A list holds a reference to each of its frames, one for 2 MiB if they are a large frame. To all
+ * that removes, moves or seals frames it is one who has pinned them: what is removed is freed when
+ * he lets go, what is moved stays where it is. But a list that no dma-buf uses is nothing but a
+ * cache; it goes before anybody asks whether the frames are held:
  *
- *   truncate, punch, drop   morsel_scatters_forget(): a list that is used stays with its users, and the
- *                           object makes another one when it is asked again
- *   move, seal              morsel_scatters_let_go(): a list that is used is right still, as they
- *                           find the frames held, and let them be
- *   eviction                forget
+ *   truncate, punch, drop  morsel_scatters_forget(): a list that is used stays with its users, and
+ *                          the object makes another one when it is asked again
+ *   move, seal             morsel_scatters_let_go(): a list that is used is right still, as they
+ *                          find the frames held, and let them be
+ *   eviction               as truncate
  *
- * The first three hold i_rwsem exclusively, who makes a list or takes it into use holds it shared. So
- * what the inode's list has is always the frames that the object has there.
+ * The first three hold i_rwsem exclusively, who makes a list or takes it into use holds it shared.
+ * So what the inode's list has is always the frames that the object has there.
  *
  * Locks: i_rwsem, scatters_lock. See scatter_map.c for the others.
  */
@@ -89,7 +89,7 @@ static long collect(struct inode *inode, pgoff_t first, unsigned long pages,
 		if (extent.pages && extent.pfn + extent.pages == pfn) {
 			extent.pages += row;
 		} else {
-			extent = (struct morsel_extent){ .pfn = pfn, .pages = row };
+			extent = (struct morsel_extent){.pfn = pfn, .pages = row};
 			count++;
 		}
 		if (extents)
@@ -111,8 +111,8 @@ static struct morsel_scatter *make(struct inode *inode, pgoff_t first, unsigned 
 
 	if (count < 0)
 		return ERR_PTR(count);
-	scatter = morsel_may_fail(SCATTER, kvzalloc(struct_size(scatter, extents, count),
-						    GFP_KERNEL_ACCOUNT));
+	scatter = morsel_may_fail(
+		SCATTER, kvzalloc(struct_size(scatter, extents, count), GFP_KERNEL_ACCOUNT));
 	if (!scatter)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&scatter->link);

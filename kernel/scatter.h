@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What devices use of an object: lists of the frames that a range of it lies in (scatter.c), and what
- * they are to a device (scatter_map.c).
+ * What devices use of an object: lists of the frames that a range of it lies in (scatter.c), and
+ * what they are to a device (scatter_map.c).
  */
 #ifndef MORSELFS_SCATTER_H
 #define MORSELFS_SCATTER_H
@@ -25,7 +25,8 @@ struct morsel_extent {
 /**
  * struct morsel_scatter - the frames of a range of an object, each held by a reference
  * @link: in the inode's @scatters; empty when the object has other frames there by now. Under the
- *	inode's @scatters_lock, as @users: how many dma-bufs use it. Without any, it is kept for the next
+ *	inode's @scatters_lock, as @users: how many dma-bufs use it. Without any, it is kept for the
+ *next
  * @references: one of each user, and one of the inode's list
  * @first, @pages: the range, in pages
  * @read_only: devices may only read
@@ -46,20 +47,21 @@ struct morsel_scatter {
 };
 
 /*
- * scatter.c. The scatter list of a range, which is kept or made; to be put. i_rwsem is held, shared: so
- * no frame leaves the object meanwhile. Every page of the range is there. -ENOMEM, -EIO (a page is
- * broken), -EINTR.
+ * scatter.c. The scatter list of a range, which is kept or made; to be put. i_rwsem is held,
+ * shared: so no frame leaves the object meanwhile. Every page of the range is there. -ENOMEM, -EIO
+ * (a page is broken), -EINTR.
  */
 struct morsel_scatter *morsel_scatter_get(struct inode *inode, pgoff_t first, unsigned long pages,
 					  bool read_only);
-/* Of the inode, which is alive. What was the last user's is kept as long as its frames are the object's. */
+/* Of the inode, which is alive. What was the last user's is kept as long as its frames are the
+ * object's. */
 void morsel_scatter_put(struct inode *inode, struct morsel_scatter *scatter);
 
 /*
- * Pages [first, last) are about to leave the object, or to be moved, or nobody shall write to them any
- * more. With i_rwsem held exclusively, or of an inode that goes. The first makes that nobody is given
- * these frames any more; the second only lets go of what nobody uses. Nothing is held for a list's
- * sake afterwards that no dma-buf uses.
+ * Pages [first, last) are about to leave the object, or to be moved, or nobody shall write to them
+ * any more. With i_rwsem held exclusively, or of an inode that goes. The first makes that nobody is
+ * given these frames any more; the second only lets go of what nobody uses. Nothing is held for a
+ * list's sake afterwards that no dma-buf uses.
  */
 void morsel_scatters_forget(struct inode *inode, pgoff_t first, pgoff_t last);
 void morsel_scatters_let_go(struct inode *inode, pgoff_t first, pgoff_t last);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a scatter list is to a device: its sg_table with the addresses that the device uses (through an
- * IOMMU, others than the CPU's), made once and given to all that attach the device, one after the other
- * or at the same time. Unmapping does nothing, but count.
+ * What a scatter list is to a device: its sg_table with the addresses that the device uses (through
+ * an IOMMU, others than the CPU's), made once and given to all that attach the device, one after
+ * the other or at the same time. Unmapping does nothing, but count.
  *
- * A mapping goes with its list, and with the device's driver: what is not in use when the driver goes,
- * goes before its remove(); that which a driver has not unmapped in his remove(), against the
+ * A mapping goes with its list, and with the device's driver: what is not in use when the driver
+ * goes, goes before its remove(); that which a driver has not unmapped in his remove(), against the
  * rules, goes after that, and at the latest before the device leaves its IOMMU, as it could not be
  * taken out of it then any more. The kernel tells of drivers by bus; it is asked for PCI and
  * platform devices, which all that access memory by themselves are. Of other devices nothing
@@ -18,10 +18,10 @@
  * Directions: a list that is read-only is mapped DMA_TO_DEVICE, by which an IOMMU lets the device
  * only read; others in both directions.
  *
- * Locks: dma_resv (the importer's, around map and unmap), devices_lock, scatter->lock, all_lock. The
- * notifier is called with the device locked. devices_lock is held shared by who maps and unmaps, and
- * exclusively by the notifier, who so finds nobody at work. Nothing that is allocated under them
- * waits for the freeing of inodes, which comes here.
+ * Locks: dma_resv (the importer's, around map and unmap), devices_lock, scatter->lock, all_lock.
+ * The notifier is called with the device locked. devices_lock is held shared by who maps and
+ * unmaps, and exclusively by the notifier, who so finds nobody at work. Nothing that is allocated
+ * under them waits for the freeing of inodes, which comes here.
  */
 #include <linux/dma-mapping.h>
 #include <linux/overflow.h>
@@ -36,7 +36,8 @@
 
 /**
  * struct mapping - a scatter list, and a device
- * @link: in the list's @mappings, under its lock, as all that follows unless devices_lock is held exclusively
+ * @link: in the list's @mappings, under its lock, as all that follows unless devices_lock is held
+ * exclusively
  * @all: in the list of all mappings, as long as the device may use it
  * @device: held
  * @users: who has it mapped
@@ -61,8 +62,7 @@ static DEFINE_SPINLOCK(all_lock);
 /* Buses that tell when a driver goes. */
 static bool is_watched(const struct device *device)
 {
-	return device->bus == &platform_bus_type ||
-	       (IS_ENABLED(CONFIG_PCI) && dev_is_pci(device));
+	return device->bus == &platform_bus_type || (IS_ENABLED(CONFIG_PCI) && dev_is_pci(device));
 }
 
 /* Pages of an extent that make one entry, as the device wants them. */
@@ -108,9 +108,9 @@ static bool is_copied(struct mapping *mapping)
 	struct scatterlist *sg;
 	int i;
 
-	for_each_sgtable_dma_sg(&mapping->table, sg, i)
-		if (dma_need_sync(mapping->device, sg_dma_address(sg)))
-			return true;
+	for_each_sgtable_dma_sg(
+		&mapping->table, sg,
+		i) if (dma_need_sync(mapping->device, sg_dma_address(sg))) return true;
 	return false;
 }
 
@@ -237,7 +237,8 @@ void morsel_scatter_sync(struct morsel_scatter *scatter, enum dma_data_direction
 	up_read(&devices_lock);
 }
 
-/* Of a device whose driver goes, or which goes itself: what nobody uses; in the end, what there is. */
+/* Of a device whose driver goes, or which goes itself: what nobody uses; in the end, what there is.
+ */
 static int device_changes(struct notifier_block *block, unsigned long action, void *data)
 {
 	bool all = action == BUS_NOTIFY_UNBOUND_DRIVER || action == BUS_NOTIFY_REMOVED_DEVICE;
@@ -258,7 +259,8 @@ static int device_changes(struct notifier_block *block, unsigned long action, vo
 	return NOTIFY_OK;
 }
 
-/* Before the IOMMU's, which lets go of a device that is removed, and before those that look for leaks. */
+/* Before the IOMMU's, which lets go of a device that is removed, and before those that look for
+ * leaks. */
 static struct notifier_block platform_block = {
 	.notifier_call = device_changes,
 	.priority = INT_MAX,
@@ -275,9 +277,9 @@ int morsel_scatter_init(void)
 {
 	int err;
 
-	err = morsel_inject(LOAD_DEVICES) ?
-		      -ENOMEM :
-		      bus_register_notifier(&platform_bus_type, &platform_block);
+	err = morsel_inject(LOAD_DEVICES)
+		      ? -ENOMEM
+		      : bus_register_notifier(&platform_bus_type, &platform_block);
 #ifdef CONFIG_PCI
 	if (!err) {
 		err = bus_register_notifier(&pci_bus_type, &pci_block);

@@ -23,6 +23,7 @@
  * unmaps, and exclusively by the notifier, who so finds nobody at work. Nothing that is allocated
  * under them waits for the freeing of inodes, which comes here.
  */
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/overflow.h>
 #include <linux/pci.h>
@@ -30,6 +31,7 @@
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 
 #include "inject.h"
 #include "scatter.h"
@@ -103,14 +105,25 @@ static unsigned long cut(const struct morsel_scatter *scatter, struct device *de
 	return count;
 }
 
+/*
+ * The kernel copies for the device. Of one behind an IOMMU 6.1 says only that it might have to bring
+ * memory up to date; it copies there for those that the machine's tables call untrusted (what can be
+ * plugged in from outside).
+ */
 static bool is_copied(struct mapping *mapping)
 {
+	struct device *device = mapping->device;
 	struct scatterlist *sg;
 	int i;
 
-	for_each_sgtable_dma_sg(
-		&mapping->table, sg,
-		i) if (dma_need_sync(mapping->device, sg_dma_address(sg))) return true;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+	if (get_dma_ops(device))
+		return dev_is_pci(device) && to_pci_dev(device)->untrusted;
+#endif
+	for_each_sgtable_dma_sg(&mapping->table, sg, i) {
+		if (dma_need_sync(device, sg_dma_address(sg)))
+			return true;
+	}
 	return false;
 }
 

@@ -31,6 +31,7 @@ int try_export(int fd, uint32_t flags = 0, uint64_t start = 0, uint64_t length =
 void need() {
   if (!harness::is_morselfs()) SKIP("about dma-bufs of morselfs");
   if (harness::in_pool()) SKIP("devices may not write to pools: export_of_a_pool");
+  if (!has_dma_bufs()) SKIP("this kernel has no dma-bufs");
 }
 
 int export_of(int fd, uint32_t flags = 0, uint64_t start = 0, uint64_t length = 0) {
@@ -391,6 +392,7 @@ TEST(export_many_ranges) {
 // There devices may only read, whatever the descriptor. What they hold is not used for others.
 TEST(export_of_a_pool) {
   if (!harness::in_pool()) SKIP("about pools");
+  if (!has_dma_bufs()) SKIP("this kernel has no dma-bufs");
   uint64_t before = harness::free_bytes();
   int fd = make_file("f", 1, bytes);
   SYS_ERR(try_export(fd), EOPNOTSUPP);

@@ -351,7 +351,7 @@ INJECT_TEST(inject_copy) {
 
 // Half an export leaves neither a descriptor nor a page that is held.
 INJECT_TEST(inject_export) {
-  if (!harness::is_morselfs()) SKIP("about dma-bufs of morselfs");
+  if (!harness::is_morselfs() || !has_dma_bufs()) SKIP("about dma-bufs of morselfs");
   int fd = make_file("f", 1, bytes), buffer = -1, next = dup(fd);
   close(next);
   auto export_it = [&] {

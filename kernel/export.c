@@ -124,9 +124,11 @@ static void export_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 static void free_exported(struct exported *exported)
 {
+	struct inode *inode = file_inode(exported->file);
 	bool writable = !exported->scatter->read_only;
 
-	morsel_scatter_put(file_inode(exported->file), exported->scatter);
+	morsel_count(inode, dma_bufs, -1);
+	morsel_scatter_put(inode, exported->scatter);
 	if (writable)
 		mapping_unmap_writable(exported->file->f_mapping);
 	fput(exported->file);
@@ -222,6 +224,7 @@ static struct exported *new_exported(struct file *file, const struct morselfs_ex
 	inode_unlock_shared(inode);
 	if (!IS_ERR(exported->scatter)) {
 		exported->file = get_file(file);
+		morsel_count(inode, dma_bufs, 1);
 		return exported;
 	}
 	err = PTR_ERR(exported->scatter);

@@ -120,6 +120,7 @@ struct morsel_counts {
 	long promoted;
 	long demoted;
 	long promote_failed;
+	long dma_bufs;
 };
 
 /**
@@ -193,6 +194,7 @@ struct morsel_sb {
  * @medium: what an inode of a pool has more; NULL on an ordinary mount
  * @scatters_lock, @scatters, @scatters_kept: lists of frames for devices, and how many of them nobody
  *	uses (scatter.c)
+ * @dma_bufs: how many there are (export.c); by morsel_count()
  * @extra_inodes: paid for large attributes and links; changes under @xattr_lock
  */
 struct morsel_inode {
@@ -221,6 +223,7 @@ struct morsel_inode {
 	atomic_long_t demoted;
 	atomic_long_t promote_failed;
 	atomic_long_t waste_pages;
+	atomic_long_t dma_bufs;
 	unsigned int huge;
 	bool advised;
 	unsigned int flags;

@@ -63,6 +63,7 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->demoted, 0);
 	atomic_long_set(&mi->promote_failed, 0);
 	atomic_long_set(&mi->waste_pages, 0);
+	atomic_long_set(&mi->dma_bufs, 0);
 	mi->huge = MORSELFS_HUGE_MOUNT;
 	mi->advised = false;
 	mutex_init(&mi->scatters_lock);

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include <atomic>
 #include <thread>
@@ -51,6 +52,21 @@ void sync(int dmabuf, uint64_t flags) {
 // A 2-MiB-aligned mapping.
 char* map_dmabuf(int dmabuf, size_t size, int prot) {
   return map(dmabuf, size, prot, MAP_SHARED | MAP_FIXED, 0, reserve(size, leaf));
+}
+
+// Of the mount that the file is on.
+long dma_bufs_of(int fd) {
+  struct stat st;
+  SYS(fstat(fd, &st));
+  char path[64];
+  snprintf(path, sizeof path, "/sys/fs/morselfs/%u:%u/dma_bufs", major(st.st_dev),
+           minor(st.st_dev));
+  FILE* file = fopen(path, "r");
+  if (!file) FAIL("%s: %s", path, strerror(errno));
+  long count = -1;
+  if (fscanf(file, "%ld", &count) != 1) FAIL("%s: expected a number", path);
+  fclose(file);
+  return count;
 }
 
 uint64_t free_after_a_while(uint64_t wanted) {
@@ -261,6 +277,22 @@ TEST(export_holds_the_file) {
   CHECK_PAGES(m, 1, 0, bytes);
   SYS(munmap(m, bytes));
   CHECK_EQ(free_after_a_while(before), before);
+}
+
+TEST(export_is_counted) {
+  int fd = make_file("f", 1, bytes);
+  need();
+  long before = dma_bufs_of(fd);
+  int one = export_of(fd), two = export_of(fd, read_only), copy = dup(one);
+  CHECK_EQ(dma_bufs_of(fd), before + 2);
+  close(one);
+  CHECK_EQ(dma_bufs_of(fd), before + 2);
+  close(copy);
+  CHECK_EQ(dma_bufs_of(fd), before + 1);
+  close(two);
+  CHECK_EQ(dma_bufs_of(fd), before);
+  SYS_ERR(try_export(fd, 0, bytes), EINVAL);
+  CHECK_EQ(dma_bufs_of(fd), before);
 }
 
 TEST(export_keeps_mount_and_module_busy) {

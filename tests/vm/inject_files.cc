@@ -372,4 +372,6 @@ INJECT_TEST(inject_export) {
       });
   SYS(ioctl(fd, MORSELFS_IOC_SEAL));
   check_file(fd, 1, 0, bytes);
+  close(fd);
+  SYS(unlink("f"));
 }

@@ -513,6 +513,8 @@ long morsel_ioctl(struct file *file, unsigned int command, unsigned long argumen
 		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, false);
 	if ((command & any_size) == (MORSELFS_IOC_DEMOTE & any_size))
 		return morsel_promote_ioctl(file, (struct morselfs_range __user *)argument, true);
+	if ((command & any_size) == (MORSELFS_IOC_EXPORT & any_size))
+		return morsel_export_ioctl(file, (struct morselfs_export __user *)argument);
 	if (command == MORSELFS_IOC_HUGE)
 		return morsel_huge_ioctl(file, (const u32 __user *)argument);
 	if (command == MORSELFS_IOC_SEAL)

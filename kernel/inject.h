@@ -18,6 +18,7 @@
 	site(LOAD_PARKING_LOCK, "load-parking-lock")                                      \
 	site(LOAD_INODES, "load-inodes")                                                  \
 	site(LOAD_OPENED, "load-opened")                                                  \
+	site(LOAD_DEVICES, "load-devices")                                                \
 	site(LOAD_SYSFS, "load-sysfs")                                                    \
 	site(LOAD_REGISTER, "load-register")                                              \
 	/* super.c, sysfs.c */                                                            \
@@ -55,7 +56,12 @@
 	site(RUN, "run")                                                                  \
 	site(ENTRIES, "entries")                                                          \
 	site(OWN_TABLE, "own-table")                                                      \
-	site(OWN_TABLE_LOCK, "own-table-lock")
+	site(OWN_TABLE_LOCK, "own-table-lock")                                            \
+	/* export.c, scatter.c, scatter_map.c */                                          \
+	site(EXPORT, "export")                                                            \
+	site(SCATTER, "scatter")                                                          \
+	site(DEVICE_MAPPING, "device-mapping")                                            \
+	site(DEVICE_TABLE, "device-table")
 
 enum morsel_site {
 #define MORSEL_SITE_ENUM(name, text) MORSEL_SITE_##name,

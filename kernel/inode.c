@@ -11,6 +11,7 @@
 
 #include "inject.h"
 #include "pool.h"
+#include "scatter.h"
 #include "vfs.h"
 
 /* Bytes of attributes and link that come with an inode. */
@@ -131,6 +132,7 @@ void morsel_evict_inode(struct inode *inode)
 
 	if (S_ISREG(inode->i_mode) && !in_pool)
 		morsel_promote_forget(inode);
+	morsel_scatters_forget(inode, 0, ULONG_MAX);
 	truncate_inode_pages_final(&inode->i_data);
 	if (in_pool)
 		morsel_pool_evict(inode);

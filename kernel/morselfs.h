@@ -23,6 +23,9 @@
  *   xattr.c     user.* and trusted.* attributes
  *   flags.c     immutable, append-only: what chattr(1) sets
  *   seal.c      contents that nobody can change any more
+ *   scatter.c   what devices use: lists of frames, kept with the object
+ *   scatter_map.c  what such a list is to a device
+ *   export.c    dma-bufs
  *   super.c     mount options, statfs, module load and unload
  *   sysfs.c     what a mount holds, in numbers: /sys/fs/morselfs
  *   pool.h      mounts on persistent memory, whose files outlive the machine; has an order of its own
@@ -37,6 +40,7 @@
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/percpu.h>
 #include <linux/percpu_counter.h>
@@ -117,6 +121,7 @@ struct morsel_counts {
 	long promoted;
 	long demoted;
 	long promote_failed;
+	long dma_bufs;
 };
 
 /**
@@ -188,6 +193,9 @@ struct morsel_sb {
  * @btime: when the inode was made
  * @xattr_lock, @xattrs: extended attributes
  * @medium: what an inode of a pool has more; NULL on an ordinary mount
+ * @scatters_lock, @scatters, @scatters_kept: lists of frames for devices, and how many of them nobody
+ *	uses (scatter.c)
+ * @dma_bufs: how many there are (export.c); by morsel_count()
  * @extra_inodes: paid for large attributes and links; changes under @xattr_lock
  */
 struct morsel_inode {
@@ -217,6 +225,7 @@ struct morsel_inode {
 	atomic_long_t demoted;
 	atomic_long_t promote_failed;
 	atomic_long_t waste_pages;
+	atomic_long_t dma_bufs;
 	unsigned int huge;
 	bool advised;
 	unsigned int flags;
@@ -227,6 +236,9 @@ struct morsel_inode {
 	unsigned int extra_inodes;
 	char *link; /* symbolic link's target */
 	struct morsel_medium *medium;
+	struct mutex scatters_lock;
+	struct list_head scatters;
+	unsigned int scatters_kept;
 	struct inode vfs_inode;
 };
 
@@ -418,6 +430,14 @@ void morsel_object_exchange(struct inode *inode, pgoff_t first, const unsigned l
 			    unsigned int order, unsigned long leaves);
 void morsel_object_count_whole(struct inode *inode);
 int morsel_object_split(struct inode *inode, pgoff_t index);
+
+/*
+ * The pages from `index` on that lie in a row in memory, as far as one leaf or a few small ones tell: how
+ * many, at most `most`, and where; 0 if there is none, or it is broken (which is not looked for in large
+ * leaves). Under i_rwsem, which keeps them.
+ */
+unsigned long morsel_object_row(struct inode *inode, pgoff_t index, unsigned long most,
+				unsigned long *pfn);
 
 /* Fills the info structure's object part (all but size, self_grafted). */
 void morsel_object_info(struct inode *inode, struct morselfs_info *info);

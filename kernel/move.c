@@ -34,6 +34,7 @@
 #include "move.h"
 #include "opened.h"
 #include "pool.h"
+#include "scatter.h"
 #include "trace.h"
 
 /*
@@ -513,6 +514,7 @@ static void choose(struct move *move, gfp_t gfp, struct morsel_moved *moved)
 		rcu_read_unlock();
 		if (!is_chosen(move, slot))
 			continue;
+		morsel_scatters_let_go(move->inode, start_of(move, slot), start_of(move, slot + 1));
 		if (!is_quiet(move, slot, false)) {
 			give_up(move, slot, -EBUSY, moved);
 			continue;
@@ -618,6 +620,7 @@ void morsel_move_down(struct inode *inode, pgoff_t first, struct morsel_moved *m
 	move->chosen = note(move, 0) ? 1 : 0;
 	rcu_read_unlock();
 	move->demotes = true;
+	morsel_scatters_let_go(inode, first, first + MORSEL_HUGE_PAGES);
 	if (move->chosen && !is_quiet(move, 0, false))
 		give_up(move, 0, -EBUSY, moved);
 	if (move->chosen && !allocate_small(move, &frames))

@@ -27,6 +27,7 @@
 #include "move.h"
 #include "opened.h"
 #include "pool.h"
+#include "scatter.h"
 #include "trace.h"
 
 /* Above any page number that a file can have: s_maxbytes is 2^47. */
@@ -63,8 +64,12 @@ void morsel_object_init(struct morsel_inode *mi)
 	atomic_long_set(&mi->demoted, 0);
 	atomic_long_set(&mi->promote_failed, 0);
 	atomic_long_set(&mi->waste_pages, 0);
+	atomic_long_set(&mi->dma_bufs, 0);
 	mi->huge = MORSELFS_HUGE_MOUNT;
 	mi->advised = false;
+	mutex_init(&mi->scatters_lock);
+	INIT_LIST_HEAD(&mi->scatters);
+	mi->scatters_kept = 0;
 }
 
 static bool charge(struct inode *inode, long pages)
@@ -193,6 +198,44 @@ unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int 
 		    PageHWPoison(*first + count))
 			break;
 	return count && morsel_pool_are_readable(pool, pfn - pool->first_pfn, count) ? count : 0;
+}
+
+/* Of the leaves from `index` on, all of one slot, those that lie in a row. */
+static unsigned int row_of_small(struct inode *inode, pgoff_t index, unsigned int most,
+				 unsigned long *pfn)
+{
+	unsigned long ptes[MORSEL_RUN_PAGES];
+	unsigned int count;
+
+	rcu_read_lock();
+	morsel_tree_run(&MORSEL_I(inode)->tree, MORSEL_RO, index, most, ptes);
+	rcu_read_unlock();
+	*pfn = pte_pfn(__pte(ptes[0]));
+	for (count = 0; count < most; count++)
+		if (!ptes[count] || pte_pfn(__pte(ptes[count])) != *pfn + count ||
+		    morsel_object_is_bad(inode, pfn_to_page(*pfn + count)))
+			break;
+	return count;
+}
+
+unsigned long morsel_object_row(struct inode *inode, pgoff_t index, unsigned long most,
+				unsigned long *pfn)
+{
+	unsigned long left = MORSEL_HUGE_PAGES - index % MORSEL_HUGE_PAGES;
+	struct morsel_leaf leaf;
+	bool found;
+
+	rcu_read_lock();
+	found = lookup(inode, index, &leaf);
+	rcu_read_unlock();
+	if (!found)
+		return 0;
+	*pfn = leaf.pfn;
+	if (leaf.order)
+		return min(most, left);
+	if (morsel_is_small(MORSEL_I(inode)))
+		return !morsel_object_is_bad(inode, pfn_to_page(leaf.pfn));
+	return row_of_small(inode, index, min3(most, left, (unsigned long)MORSEL_RUN_PAGES), pfn);
 }
 
 static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order, gfp_t gfp)
@@ -732,6 +775,7 @@ int morsel_object_punch(struct inode *inode, pgoff_t first, pgoff_t last)
 
 	if (first >= last)
 		return 0;
+	morsel_scatters_forget(inode, first, last);
 	morsel_invalidate_lock(inode);
 	err = split_ends(inode, first, last, false);
 	if (!err)
@@ -745,6 +789,7 @@ void morsel_object_drop(struct inode *inode, pgoff_t first, pgoff_t last)
 {
 	if (first >= last)
 		return;
+	morsel_scatters_forget(inode, first, last);
 	morsel_invalidate_lock(inode);
 	split_ends(inode, first, last, true);
 	remove_range(inode, first, last, true);
@@ -804,6 +849,7 @@ int morsel_object_truncate(struct inode *inode, loff_t size)
 		}
 		return err;
 	}
+	morsel_scatters_forget(inode, first, LAST_INDEX);
 	morsel_invalidate_lock(inode);
 	err = split_ends(inode, first, LAST_INDEX, false);
 	if (!err) {

@@ -8,6 +8,8 @@
  *   write(2), truncate(2), fallocate(2)  hold i_rwsem, and ask morsel_is_sealed() under it
  *   a shared mapping of a descriptor     i_mmap_writable counts them; while it is denied
  *   that is open for writing             mmap(2) gives EPERM
+ *   a dma-buf that devices may write by  counts as such a mapping. What devices were mapped for
+ *                                        and nobody uses any more, is let go
  *   a device or io_uring that pinned     the frame has more references than leaves: EBUSY. As
  *   pages through such a mapping         no such mapping is left, no such pin can be new
  */
@@ -19,6 +21,7 @@
 #include "frame.h"
 #include "invalidate.h"
 #include "opened.h"
+#include "scatter.h"
 #include "vfs.h"
 
 /* Who reads a page holds it for a moment only. As long as memfd's F_SEAL_WRITE waits, in all. */
@@ -88,6 +91,7 @@ static int seal(struct inode *inode)
 	err = morsel_deny_writable(inode);
 	if (err)
 		return err;
+	morsel_scatters_let_go(inode, 0, ULONG_MAX);
 	morsel_invalidate_lock(inode);
 	err = wait_for_pins(inode);
 	morsel_invalidate_unlock(inode);

@@ -16,6 +16,7 @@
 #include "inject.h"
 #include "opened.h"
 #include "pool.h"
+#include "scatter.h"
 #include "vfs.h"
 
 /* What tables and the user half of the address space can hold with 4 levels. */
@@ -672,9 +673,12 @@ static int __init morsel_init(void)
 	err = morsel_opened_init();
 	if (err)
 		goto exit_cache;
-	err = morsel_sysfs_init();
+	err = morsel_scatter_init();
 	if (err)
 		goto exit_opened;
+	err = morsel_sysfs_init();
+	if (err)
+		goto exit_scatter;
 	err = morsel_inject(LOAD_REGISTER) ? -ENOMEM : register_filesystem(&morsel_fs_type);
 	if (err)
 		goto exit_sysfs;
@@ -682,6 +686,8 @@ static int __init morsel_init(void)
 
 exit_sysfs:
 	morsel_sysfs_exit();
+exit_scatter:
+	morsel_scatter_exit();
 exit_opened:
 	morsel_opened_exit();
 exit_cache:
@@ -697,6 +703,7 @@ static void __exit morsel_exit(void)
 {
 	unregister_filesystem(&morsel_fs_type);
 	morsel_sysfs_exit();
+	morsel_scatter_exit();
 	morsel_opened_exit();
 	morsel_inode_cache_exit();
 	morsel_graft_exit();

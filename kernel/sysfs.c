@@ -10,6 +10,7 @@
  *   leaves_4k, leaves_2m, mappings, graft_pud_slots, graft_pmd_slots, raw_pages,
  *   grafted_bytes     sums of what MORSELFS_IOC_INFO says of each file
  *   promoted, demoted, promote_failed      2-MiB slots, of files that are gone, too
+ *   dma_bufs          exported and not closed: each keeps its file open, and the mount
  *
  * Removing a directory waits for those who read one of its files, and an open one says
  * ENODEV from then on. So nothing here holds a mount.
@@ -101,6 +102,7 @@ COUNT_FILE(raw_pages, raw_pages, 1);
 COUNT_FILE(promoted, promoted, 1);
 COUNT_FILE(demoted, demoted, 1);
 COUNT_FILE(promote_failed, promote_failed, 1);
+COUNT_FILE(dma_bufs, dma_bufs, 1);
 
 static u64 grafted_bytes(struct morsel_sb *msb)
 {
@@ -127,6 +129,7 @@ static struct attribute *mount_attrs[] = {
 	&promoted_file.attr,
 	&demoted_file.attr,
 	&promote_failed_file.attr,
+	&dma_bufs_file.attr,
 	NULL,
 };
 ATTRIBUTE_GROUPS(mount);

@@ -52,6 +52,9 @@ static inline bool morsel_is_frozen(const struct inode *inode)
 	return IS_IMMUTABLE(inode) || morsel_is_sealed(inode);
 }
 
+/* export.c: MORSELFS_IOC_EXPORT */
+long morsel_export_ioctl(struct file *file, struct morselfs_export __user *user);
+
 /* What all regular files have; pools have more. */
 int morsel_open(struct inode *inode, struct file *file);
 loff_t morsel_llseek(struct file *file, loff_t offset, int whence);

@@ -45,6 +45,12 @@ Status Backend::set_huge(int, morsel_huge) const { return no_choice(name); }
 
 Result<morsel_moved> Backend::move(int, Move, uint64_t, uint64_t) const { return no_choice(name); }
 
+Result<Descriptor> Backend::export_part(int, uint64_t, uint64_t, morsel_access) const {
+  return Error{-EOPNOTSUPP,
+               std::string("the object is made of ") + name +
+                   ", and only objects on morselfs can be handed to devices as dma-bufs"};
+}
+
 std::array<const Backend*, 3> backends() {
   return {&morselfs_backend, &hugetlb_backend, &memfd_backend};
 }

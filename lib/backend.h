@@ -58,6 +58,10 @@ class Backend {
   [[nodiscard]] virtual Result<morsel_moved> move(int fd, Move how, uint64_t offset,
                                                   uint64_t bytes) const;
 
+  /// A dma-buf of a part; `bytes` 0: up to the end. -EOPNOTSUPP where there are none.
+  [[nodiscard]] virtual Result<Descriptor> export_part(int fd, uint64_t offset, uint64_t bytes,
+                                                       morsel_access access) const;
+
  protected:
   constexpr Backend(morsel_backend the_id, const char* the_name) : id(the_id), name(the_name) {}
   ~Backend() = default;

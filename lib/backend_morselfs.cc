@@ -149,6 +149,31 @@ class Morselfs final : public Backend {
                         range.lacking_bytes};
   }
 
+  [[nodiscard]] Result<Descriptor> export_part(int fd, uint64_t offset, uint64_t bytes,
+                                               morsel_access access) const override {
+    morselfs_export part{};
+    part.size = sizeof part;
+    part.flags = access == MORSEL_READ ? MORSELFS_EXPORT_READ_ONLY : 0;
+    part.start = offset;
+    part.length = bytes;
+    if (ioctl(fd, MORSELFS_IOC_EXPORT, &part) == 0) return Descriptor(part.fd);
+    if (errno == ENOTTY)
+      return Error{-EOPNOTSUPP,
+                   "this morselfs exports nothing: its module is older than the library"};
+    if (errno == EOPNOTSUPP)
+      return Error{-EOPNOTSUPP, access == MORSEL_READ
+                                    ? "this kernel has no dma-bufs"
+                                    : "devices may not write to a pool: export it for reading"};
+    if (errno == EINVAL)
+      return Error{-EINVAL, "bytes " + std::to_string(offset) + " to " +
+                                (bytes == 0 ? "the end" : std::to_string(offset + bytes)) +
+                                " are no part of the object that begins with a 4-KiB page"};
+    if (errno == EPERM)
+      return Error{-EPERM,
+                   "the object is immutable or append-only: devices may read it, not write to it"};
+    return system_error("exporting");
+  }
+
  protected:
   // The size is set by now, so the kernel can take large leaves.
   [[nodiscard]] Status allocate(int fd, uint64_t from, uint64_t to) const override {

@@ -75,6 +75,20 @@ int morsel_is_sealed(const morsel_object* object) {
   return object->backend->is_sealed(object->fd.get());
 }
 
+int morsel_export(const morsel_object* object, uint64_t offset, uint64_t bytes,
+                  morsel_access access, int* fd, morsel_error* error) {
+  return at_border(error, [&]() -> Status {
+    if (access != MORSEL_READ && access != MORSEL_READ_WRITE)
+      return Error{-EINVAL, "there is no access " + std::to_string(unsigned(access))};
+    if (access == MORSEL_READ_WRITE)
+      if (Status status = may_write(*object); !status) return status;
+    auto exported = object->backend->export_part(object->fd.get(), offset, bytes, access);
+    if (!exported) return exported.error();
+    *fd = exported->release();
+    return Done{};
+  });
+}
+
 int morsel_resize(morsel_object* object, uint64_t bytes, morsel_error* error) {
   return at_border(error, [&]() -> Status {
     if (Status status = may_write(*object); !status) return Error{-EPERM, status.error().text};

@@ -115,4 +115,40 @@ struct morselfs_range {
 #define MORSELFS_IOC_PROMOTE _IOWR('m', 4, struct morselfs_range)
 #define MORSELFS_IOC_DEMOTE _IOWR('m', 5, struct morselfs_range)
 
+/* flags: devices may only read; an IOMMU sees to it */
+#define MORSELFS_EXPORT_READ_ONLY 1u
+
+/**
+ * struct morselfs_export - a range of a file as a dma-buf
+ * @size: bytes of this structure (in: known to the caller, out: filled)
+ * @flags: MORSELFS_EXPORT_*
+ * @start: first byte, a multiple of 4096
+ * @length: bytes, 0 for all up to the end of the file; out: bytes of the dma-buf, whole pages
+ * @fd: out: descriptor of the dma-buf, closed on exec
+ * @reserved: zero
+ */
+struct morselfs_export {
+  __u32 size;
+  __u32 flags;
+  __u64 start;
+  __u64 length;
+  __s32 fd;
+  __u32 reserved;
+};
+
+/*
+ * Exports the range as a dma-buf, which drivers of devices import. Holes are filled first. It takes a
+ * descriptor that is open for reading, and, unless devices may only read, for writing (EBADF).
+ *
+ * EINVAL: not a range of the file. EPERM: devices may not write, as the file is sealed, immutable or
+ * append-only. ENOSPC, EROFS: a hole could not be filled. EIO: a page is broken, or the pool shut down.
+ * EOPNOTSUPP: devices may not write to a pool; the kernel has no dma-bufs.
+ *
+ * The dma-buf keeps the file open. The memory stays that of the file as long as nobody removes it
+ * there; what is removed is kept for the devices until the dma-buf is closed. A dma-buf that is not
+ * read-only keeps the file from being sealed, as a mapping does, and both kinds keep 4-KiB pages from
+ * being moved into 2-MiB ones.
+ */
+#define MORSELFS_IOC_EXPORT _IOWR('m', 6, struct morselfs_export)
+
 #endif

@@ -8,6 +8,7 @@ from statistics import mean
 
 import report as demo_report
 import tables as demo_tables
+from dma import report as dma
 from huge import report as huge
 from instructions import report as instructions
 from native import figures as native_figures
@@ -259,6 +260,19 @@ def scale_part(found: Found) -> list:
             verdicts(scale.checks(rows)), found.where("scale", True)]
 
 
+def dma_part(found: Found) -> list:
+    rows = found.get("dma")
+    if not rows:
+        return []
+    return [Heading(2, "Handing memory to a device"),
+            Paragraph("`bench/dma/run`, in a virtual machine, to a device behind an IOMMU: what a process pays until "
+                      "the device may begin, for memory that is there; no byte is moved. *Once more*: another "
+                      "process, which never saw the device; of `udmabuf-kept` one that was given the attachment. "
+                      "In brackets the least and the most of the samples, over the median."),
+            *(Table(table) for table in dma.tables_of(rows)), Heading(3, "What must hold"),
+            verdicts(dma.checks(rows)), found.where("dma", True)]
+
+
 def blocks_of(folder: Path) -> list:
     found = Found(folder)
     return [Heading(1, "Results"),
@@ -266,4 +280,4 @@ def blocks_of(folder: Path) -> list:
                       "leave in build/bench. A ratio is over the system that stands beside it."),
             *pipeline_part(found), *native_part(found), *processes_part(found),
             *mapping_part(found), *pipeline_vm_part(found), *instructions_part(found),
-             *pool_part(found), *huge_part(found), *scale_part(found)]
+             *pool_part(found), *huge_part(found), *scale_part(found), *dma_part(found)]

@@ -250,6 +250,33 @@ TEST_P(Objects, large_pages) {
   }
 }
 
+TEST_P(Objects, dma_bufs) {
+  Object object = create(6 * mib);
+  morsel_error error;
+  int fd = -1;
+  EXPECT_EQ(morsel_export(object.get(), 0, 0, morsel_access(7), &fd, &error), -EINVAL);
+  if (GetParam() != MORSEL_MORSELFS) {
+    EXPECT_EQ(morsel_export(object.get(), 0, 0, MORSEL_READ, &fd, &error), -EOPNOTSUPP);
+    EXPECT_NE(strstr(error.text, "morselfs"), nullptr) << error.text;
+    return;
+  }
+  for (uint64_t offset : {uint64_t(1), uint64_t(6 * mib), UINT64_MAX - 4095}) {
+    EXPECT_EQ(morsel_export(object.get(), offset, 0, MORSEL_READ, &fd, &error), -EINVAL);
+    EXPECT_NE(strstr(error.text, "no part of the object"), nullptr) << error.text;
+  }
+  EXPECT_EQ(fd, -1);
+  ASSERT_EQ(morsel_export(object.get(), 4096, 2 * mib, MORSEL_READ_WRITE, &fd, &error), 0)
+      << error.text;
+  EXPECT_EQ(lseek(fd, 0, SEEK_END), off_t(2 * mib));
+  EXPECT_EQ(morsel_seal(object.get(), &error), -EBUSY);
+  close(fd);
+  seal(object);
+  EXPECT_EQ(morsel_export(object.get(), 0, 0, MORSEL_READ_WRITE, &fd, &error), -EPERM);
+  ASSERT_EQ(morsel_export(object.get(), 0, 0, MORSEL_READ, &fd, &error), 0) << error.text;
+  EXPECT_EQ(lseek(fd, 0, SEEK_END), off_t(6 * mib));
+  close(fd);
+}
+
 TEST(Policies, have_names) {
   for (unsigned policy = 0; policy < 4; policy++)
     EXPECT_EQ(morsel_huge_parse(morsel_huge_name(morsel_huge(policy)), nullptr), int(policy));

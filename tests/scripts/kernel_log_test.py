@@ -64,6 +64,16 @@ class KernelLog(unittest.TestCase):
         # A call trace far from the allocation's is another's.
         self.assertEqual(complaints(f"vm-failslab: {FAILED}", *["..."] * 9, "Call Trace:"), ["Call Trace:"])
 
+    def test_dma_fault(self):
+        fault = ("DMAR: [DMA Write NO_PASID] Request device [00:02.0] fault addr 0xffffe000 [fault reason 0x05] "
+                 "PTE Write access is not set")
+        said = "vm-device: expects a DMA fault at"
+        self.assertEqual(complaints("DMAR: IOMMU enabled", "DMAR: DRHD: handling fault status reg 2", fault), [fault])
+        self.assertEqual(complaints(f"{said} 0xffffe000", fault, fault), [])
+        # At another address, or said afterwards.
+        self.assertEqual(complaints(f"{said} 0xffffe0000", fault), [fault])
+        self.assertEqual(complaints(fault, f"{said} 0xffffe000"), [fault])
+
 
 class Machine:
     """What vm/run knows of a machine that has ended."""

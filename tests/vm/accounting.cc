@@ -13,11 +13,11 @@ using namespace accounting;
 namespace {
 
 constexpr const char* all_mounts = "/sys/fs/morselfs";
-constexpr const char* names[] = {"size_bytes",      "used_bytes",  "inodes_limit",
-                                 "inodes_used",     "table_bytes", "leaves_4k",
-                                 "leaves_2m",       "mappings",    "graft_pud_slots",
-                                 "graft_pmd_slots", "raw_pages",   "grafted_bytes",
-                                 "promoted",        "demoted",     "promote_failed"};
+constexpr const char* names[] = {
+    "size_bytes",      "used_bytes",      "inodes_limit",   "inodes_used",
+    "table_bytes",     "leaves_4k",       "leaves_2m",      "mappings",
+    "graft_pud_slots", "graft_pmd_slots", "raw_pages",      "grafted_bytes",
+    "promoted",        "demoted",         "promote_failed", "dma_bufs"};
 
 void need_morselfs() {
   if (!harness::is_morselfs()) SKIP("about /sys/fs/morselfs");

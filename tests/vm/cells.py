@@ -33,7 +33,7 @@ class Cell:
             return program in self.only
         if self.pmem:
             return program in ON_POOLS
-        if program in POOLS_ONLY:
+        if program in POOLS_ONLY + DEVICES:
             return False
         if program in FAULT_INJECTION and self.suite != "debug":
             return False
@@ -57,7 +57,10 @@ ON_POOLS = POOLS_ONLY + [
     f"fs-{subject}" for subject in ("names", "rename", "data", "size", "holes", "attributes", "xattr",
                                     "unnamed", "flags", "seal", "model")] + [
     f"vm-{subject}" for subject in ("share", "private", "eof", "fork", "stale", "split", "readonly",
-                                    "direct", "uring")]
+                                    "direct", "uring", "export")]
+
+# They need a device, and so machines of their own.
+DEVICES = ["vm-device"]
 
 # Minutes each, and with nothing that depends on the number of CPUs being one, so on several only, and on the
 # first of a machine's mounts. On kernels that watch themselves it would be an hour, for a library whose calls
@@ -92,6 +95,11 @@ NOT_ZEROED = ["--append", "init_on_alloc=0"]
 TRACED = "trace_event=lock:contention_begin trace_options=stacktrace,sym-offset trace_buf_size=4M"
 CONTENDED = ["--cpu=-hypervisor", "--append", TRACED]
 
+# Two of QEMU's devices for teaching, and the driver in tests/dma.
+EDU = ["--edu", "--edu"]
+IOMMU = [*EDU, "--iommu"]
+IOMMU_IS_ON = "[ -e /sys/kernel/iommu_groups/0 ]"
+
 # The longest first. Each mode is tried with all programs, each kernel with each number of CPUs and, in brief
 # at least, with each mode; all with all: the suite platforms.
 CELLS = [
@@ -117,6 +125,11 @@ CELLS = [
          proof="grep -q 1 /sys/kernel/tracing/events/lock/contention_begin/enable"),
     Cell("6.12-scale", "6.12", 4, CONTENDED, modes=["never", "always"], only=["vm-scale"],
          proof="grep -q 1 /sys/kernel/tracing/events/lock/contention_begin/enable"),
+    # Devices that reach memory by themselves, behind an IOMMU, and without one.
+    Cell("6.1-iommu", "6.1", 2, IOMMU, only=DEVICES, proof=IOMMU_IS_ON),
+    Cell("6.12-iommu", "6.12", 2, IOMMU, only=DEVICES, proof=IOMMU_IS_ON),
+    Cell("6.1-device", "6.1", 2, EDU, only=DEVICES, modes=["always"], proof=f"! {IOMMU_IS_ON}"),
+    Cell("6.12-device", "6.12", 2, EDU, only=DEVICES, modes=["never"], proof=f"! {IOMMU_IS_ON}"),
     # A CPU that the module must refuse.
     Cell("6.1-no-nx", "6.1", 1, ["--cpu=-nx"], True, "refuse.sh"),
     Cell("6.12-no-nx", "6.12", 1, ["--cpu=-nx"], True, "refuse.sh"),

@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 
 #include <functional>
+#include <utility>
 
 #include "inject.h"
 
@@ -346,4 +347,31 @@ INJECT_TEST(inject_copy) {
     SYS(lseek(to, done, SEEK_SET));
     return sendfile(to, from, &in, left);
   });
+}
+
+// Half an export leaves neither a descriptor nor a page that is held.
+INJECT_TEST(inject_export) {
+  if (!harness::is_morselfs() || !has_dma_bufs()) SKIP("about dma-bufs of morselfs");
+  int fd = make_file("f", 1, bytes), buffer = -1, next = dup(fd);
+  close(next);
+  auto export_it = [&] {
+    morselfs_export wish = {};
+    wish.size = sizeof wish;
+    if (ioctl(fd, MORSELFS_IOC_EXPORT, &wish) != 0) return errno;
+    buffer = wish.fd;
+    return 0;
+  };
+  exhaust(
+      "export", export_it, [&](bool done) { CHECK_EQ(buffer, done ? next : -1); },
+      [&] {
+        close(std::exchange(buffer, -1));
+        // No list is kept, for the next try to make one.
+        SYS(ftruncate(fd, off_t(bytes - page)));
+        SYS(ftruncate(fd, off_t(bytes)));
+        write_filled(fd, 1, bytes - page, page);
+      });
+  SYS(ioctl(fd, MORSELFS_IOC_SEAL));
+  check_file(fd, 1, 0, bytes);
+  close(fd);
+  SYS(unlink("f"));
 }

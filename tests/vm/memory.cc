@@ -146,6 +146,18 @@ morselfs_info info(int fd) {
   return i;
 }
 
+bool has_dma_bufs() {
+  int fd = SYS(open(".", O_TMPFILE | O_RDWR, 0600));
+  CHECK_EQ(write(fd, "x", 1), 1);
+  morselfs_export wish = {};
+  wish.size = sizeof wish;
+  wish.flags = MORSELFS_EXPORT_READ_ONLY;
+  int error = ioctl(fd, MORSELFS_IOC_EXPORT, &wish) == 0 ? 0 : errno;
+  if (error == 0) close(wish.fd);
+  close(fd);
+  return error != EOPNOTSUPP;
+}
+
 long status_kib(const char* key, pid_t pid) {
   char path[64], line[256];
   snprintf(path, sizeof path, pid ? "/proc/%d/status" : "/proc/self/status", pid);

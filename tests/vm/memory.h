@@ -120,6 +120,9 @@ char* map_at(Place place, int fd, size_t bytes, int prot);
 // Zero-filled info of a file on morselfs; SKIPs the test on another file system.
 morselfs_info info(int fd);
 
+// Whether the kernel has what MORSELFS_IOC_EXPORT gives; its only error for a good argument if not.
+bool has_dma_bufs();
+
 // A line of /proc/PID/status in KiB, e.g. "VmPTE".
 long status_kib(const char* key, pid_t pid = 0);
 // Faults (minor + major) of this process so far.

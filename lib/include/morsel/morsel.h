@@ -132,6 +132,18 @@ MORSEL_API int morsel_is_sealed(const morsel_object* object);
  */
 MORSEL_API int morsel_resize(morsel_object* object, uint64_t bytes, struct morsel_error* error);
 
+/*
+ * A part of the object (`bytes` 0: all from `offset` up to its end; whole pages of 4 KiB) as a
+ * dma-buf, by which drivers of devices get at its memory: a GPU's, a NIC's (docs/devices.md).
+ * MORSEL_READ: devices only read it. *fd is the caller's, and closed on exec; it keeps the object
+ * as it is, handle or not. To export the same part again costs nothing that grows with it, whatever
+ * process does it. -EACCES, -EPERM: MORSEL_READ_WRITE of an object that is open for reading, or
+ * sealed; -EINVAL: no such part; -EOPNOTSUPP: its backend has no dma-bufs, or it is on a pool and
+ * was not asked for with MORSEL_READ; -ENOSPC: a hole could not be filled.
+ */
+MORSEL_API int morsel_export(const morsel_object* object, uint64_t offset, uint64_t bytes,
+                             enum morsel_access access, int* fd, struct morsel_error* error);
+
 MORSEL_API uint64_t morsel_bytes(const morsel_object* object);
 MORSEL_API enum morsel_backend morsel_backend_of(const morsel_object* object);
 /* The object's own descriptor: don't close it. */

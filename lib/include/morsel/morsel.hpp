@@ -157,6 +157,13 @@ class Object {
   morsel_moved demote(std::uint64_t offset = 0, std::uint64_t bytes = 0) const {
     return move(morsel_demote, offset, bytes);
   }
+  /// A dma-buf's descriptor, which is the caller's to close. `bytes` 0: up to the end.
+  [[nodiscard]] int export_dmabuf(morsel_access access = MORSEL_READ, std::uint64_t offset = 0,
+                                  std::uint64_t bytes = 0) const {
+    int fd = -1;
+    detail::call(morsel_export, get(), offset, bytes, access, &fd);
+    return fd;
+  }
   /// For the C interface; still owned by this.
   [[nodiscard]] morsel_object* get() const { return object_.get(); }
 

@@ -4,6 +4,9 @@
 #ifndef MORSELS_TESTS_DISK_H
 #define MORSELS_TESTS_DISK_H
 
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "memory.h"
 
 inline int open_disk() {
@@ -31,6 +34,23 @@ inline void check_disk(int disk, uint64_t seed, size_t size) {
     CHECK_FILLED(buffer, seed, at, now);
   }
   munmap(buffer, leaf);
+}
+
+// The disk with an empty ext4 on it, mounted at the new directory "disk" for this process and its
+// children: the mount goes with them.
+inline void mount_disk() {
+  close(open_disk());
+  if (access("/sbin/mke2fs", X_OK) != 0) SKIP("there is no mke2fs");
+  SYS(unshare(CLONE_NEWNS));
+  SYS(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
+  CHECK_EQ(system(("/sbin/mke2fs -b 4096 " + harness::disk() + " 65536 >/dev/null").c_str()), 0);
+  SYS(mkdir("disk", 0755));
+  SYS(mount(harness::disk().c_str(), "disk", "ext4", 0, nullptr));
+}
+
+inline void unmount_disk() {
+  SYS(umount("disk"));
+  SYS(rmdir("disk"));
 }
 
 #endif

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // A disk moves data between itself and an object, through a mapping that io_uring has pinned once.
-#include <sched.h>
-#include <sys/mount.h>
-
 #include "disk.h"
 #include "uring.h"
 
@@ -76,20 +73,13 @@ TEST(nvme_writes_out_of_mapping) {
   check_disk(disk, 3, bytes);
 }
 
-// A file on a disk, as `morsel load` has it. The mount goes with this process.
+// A file on a disk, as `morsel load` has it.
 TEST(nvme_reads_file_of_ext4) {
-  close(open_disk());
-  if (access("/sbin/mke2fs", X_OK) != 0) SKIP("there is no mke2fs");
-  SYS(unshare(CLONE_NEWNS));
-  SYS(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
-  CHECK_EQ(system(("/sbin/mke2fs -b 4096 " + harness::disk() + " 65536 >/dev/null").c_str()), 0);
-  SYS(mkdir("disk", 0755));
-  SYS(mount(harness::disk().c_str(), "disk", "ext4", 0, nullptr));
+  mount_disk();
   close(make_file("disk/source", 7, bytes));
   int source = SYS(open("disk/source", O_RDWR | O_DIRECT | O_CLOEXEC));
   SYS(fsync(source));
   read_parts(source, make_file("f", 1, bytes));
   close(source);
-  SYS(umount("disk"));
-  SYS(rmdir("disk"));
+  unmount_disk();
 }

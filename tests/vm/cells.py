@@ -37,6 +37,8 @@ class Cell:
             return False
         if program in FAULT_INJECTION and self.suite != "debug":
             return False
+        if program in DEVICES:
+            return False
         if program in FRAGMENTING and (self.cpus > 1 or self.slowness > 1):
             return False
         if program in LONG and (self.cpus == 1 or self.slowness > 1):
@@ -67,6 +69,9 @@ DEVICES = ["vm-device"]
 # of the module the other programs make, too.
 LONG = ["lib-conformance"]
 
+# What needs a device that other machines have not.
+DEVICES = ["vm-vfio"]
+
 # It takes nearly all of the machine's memory, which is quick where the kernel does not zero it:
 # NOT_ZEROED.
 FRAGMENTING = ["vm-fragmented"]
@@ -83,6 +88,9 @@ TWO_NODES = ["--qemu=-smp", "--qemu=4,sockets=2,cores=2,threads=1"] + [
     f"--qemu={word}" for node, cpus in enumerate(("0-1", "2-3")) for word in (
     "-object", f"memory-backend-ram,id=node{node},size=2G",
     "-numa", f"node,nodeid={node},cpus={cpus},memdev=node{node}")]
+
+# A device that programs drive by VFIO, and the disks, behind an IOMMU that translates.
+VFIO = ["--iommu", "--edu", "--load", "vfio_pci", "--load", "vfio_iommu_type1"]
 
 # Which leaves a mount gives to its files: huge= (tests/vm/in-guest). The default is within_size;
 # "churn" is always, and the module's worker promotes and demotes whatever it finds all the time.
@@ -130,6 +138,11 @@ CELLS = [
     Cell("6.12-iommu", "6.12", 2, IOMMU, only=DEVICES, proof=IOMMU_IS_ON),
     Cell("6.1-device", "6.1", 2, EDU, only=DEVICES, modes=["always"], proof=f"! {IOMMU_IS_ON}"),
     Cell("6.12-device", "6.12", 2, EDU, only=DEVICES, modes=["never"], proof=f"! {IOMMU_IS_ON}"),
+    # Devices that user space drives.
+    Cell("6.1-vfio", "6.1", 2, VFIO, modes=["never", "always", "churn"], only=["vm-vfio", "vm-nvme"],
+         proof="[ -e /dev/vfio/vfio ] && dmesg | grep -q 'DMAR: IOMMU enabled'"),
+    Cell("6.12-vfio", "6.12", 2, VFIO, modes=["never", "always", "churn"], only=["vm-vfio", "vm-nvme"],
+         proof="[ -e /dev/vfio/vfio ] && dmesg | grep -q 'DMAR: IOMMU enabled'"),
     # A CPU that the module must refuse.
     Cell("6.1-no-nx", "6.1", 1, ["--cpu=-nx"], True, "refuse.sh"),
     Cell("6.12-no-nx", "6.12", 1, ["--cpu=-nx"], True, "refuse.sh"),

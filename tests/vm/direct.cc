@@ -7,38 +7,11 @@
 
 #include <sys/uio.h>
 
-#include "memory.h"
+#include "disk.h"
 
 namespace {
 
 constexpr size_t bytes = 4 * leaf + 16 * page;
-
-int open_disk() {
-  if (harness::disk().empty()) SKIP("NEEDS A DISK: call it with a scratch block device");
-  return SYS(open(harness::disk().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
-}
-
-// The disk's first 8 MiB and a bit are overwritten with these contents.
-int fill_disk(uint64_t seed) {
-  int disk = open_disk();
-  char* buffer = map(-1, leaf, rw, MAP_PRIVATE | MAP_ANONYMOUS);
-  for (size_t at = 0; at < 5 * leaf; at += leaf) {
-    fill(buffer, seed, at, leaf);
-    CHECK_EQ(pwrite(disk, buffer, leaf, off_t(at)), leaf);
-  }
-  munmap(buffer, leaf);
-  return disk;
-}
-
-void check_disk(int disk, uint64_t seed, size_t size) {
-  char* buffer = map(-1, leaf, rw, MAP_PRIVATE | MAP_ANONYMOUS);
-  for (size_t at = 0; at < size; at += leaf) {
-    size_t now = size - at < leaf ? size - at : leaf;
-    CHECK_EQ(pread(disk, buffer, now, off_t(at)), now);
-    CHECK_FILLED(buffer, seed, at, now);
-  }
-  munmap(buffer, leaf);
-}
 
 }  // namespace
 

@@ -37,8 +37,6 @@ class Cell:
             return False
         if program in FAULT_INJECTION and self.suite != "debug":
             return False
-        if program in DEVICES:
-            return False
         if program in FRAGMENTING and (self.cpus > 1 or self.slowness > 1):
             return False
         if program in LONG and (self.cpus == 1 or self.slowness > 1):
@@ -62,15 +60,12 @@ ON_POOLS = POOLS_ONLY + [
                                     "direct", "uring", "export")]
 
 # They need a device, and so machines of their own.
-DEVICES = ["vm-device"]
+DEVICES = ["vm-device", "vm-vfio"]
 
 # Minutes each, and with nothing that depends on the number of CPUs being one, so on several only, and on the
 # first of a machine's mounts. On kernels that watch themselves it would be an hour, for a library whose calls
 # of the module the other programs make, too.
 LONG = ["lib-conformance"]
-
-# What needs a device that other machines have not.
-DEVICES = ["vm-vfio"]
 
 # It takes nearly all of the machine's memory, which is quick where the kernel does not zero it:
 # NOT_ZEROED.
@@ -134,10 +129,10 @@ CELLS = [
     Cell("6.12-scale", "6.12", 4, CONTENDED, modes=["never", "always"], only=["vm-scale"],
          proof="grep -q 1 /sys/kernel/tracing/events/lock/contention_begin/enable"),
     # Devices that reach memory by themselves, behind an IOMMU, and without one.
-    Cell("6.1-iommu", "6.1", 2, IOMMU, only=DEVICES, proof=IOMMU_IS_ON),
-    Cell("6.12-iommu", "6.12", 2, IOMMU, only=DEVICES, proof=IOMMU_IS_ON),
-    Cell("6.1-device", "6.1", 2, EDU, only=DEVICES, modes=["always"], proof=f"! {IOMMU_IS_ON}"),
-    Cell("6.12-device", "6.12", 2, EDU, only=DEVICES, modes=["never"], proof=f"! {IOMMU_IS_ON}"),
+    Cell("6.1-iommu", "6.1", 2, IOMMU, only=["vm-device"], proof=IOMMU_IS_ON),
+    Cell("6.12-iommu", "6.12", 2, IOMMU, only=["vm-device"], proof=IOMMU_IS_ON),
+    Cell("6.1-device", "6.1", 2, EDU, only=["vm-device"], modes=["always"], proof=f"! {IOMMU_IS_ON}"),
+    Cell("6.12-device", "6.12", 2, EDU, only=["vm-device"], modes=["never"], proof=f"! {IOMMU_IS_ON}"),
     # Devices that user space drives.
     Cell("6.1-vfio", "6.1", 2, VFIO, modes=["never", "always", "churn"], only=["vm-vfio", "vm-nvme"],
          proof="[ -e /dev/vfio/vfio ] && dmesg | grep -q 'DMAR: IOMMU enabled'"),

@@ -194,6 +194,19 @@ TEST(export_mapping_beyond_its_end) {
   CHECK_PAGES(m, 1, 2 * leaf - page, page);
 }
 
+// What the dma-buf has not, its mapping can't be moved to.
+TEST(export_mapping_stays_in_its_range) {
+  int fd = make_file("f", 1, bytes);
+  int buffer = export_of(fd, 0, leaf, leaf);
+  char* m = map_dmabuf(buffer, leaf, rw);
+  SYS(remap_file_pages(m, page, 0, 2 * leaf / page - 1, 0));
+  CHECK_FILLED(m, 1, 2 * leaf - page, page);
+  for (size_t elsewhere : {size_t(0), leaf / page - 1, 2 * leaf / page})
+    for (size_t at : {page, 5 * page})
+      SYS_ERR(remap_file_pages(m + at, page, 0, elsewhere, 0), EINVAL);
+  SYS_ERR(mremap(m + 8 * page, page, 2 * page, MREMAP_MAYMOVE), EFAULT);
+}
+
 // Holes get frames, as by a touch, and what they cost is charged.
 TEST(export_fills_holes) {
   for (uint32_t flags : {0u, read_only}) {

@@ -193,6 +193,7 @@ static struct morsel_scatter *get_scatter(struct inode *inode,
 					  const struct morselfs_export *argument)
 {
 	bool read_only = argument->flags & MORSELFS_EXPORT_READ_ONLY;
+	struct morsel_scatter *scatter;
 	pgoff_t first, last;
 	int err;
 
@@ -201,9 +202,14 @@ static struct morsel_scatter *get_scatter(struct inode *inode,
 	if (!read_only && (morsel_is_frozen(inode) || IS_APPEND(inode)))
 		return ERR_PTR(-EPERM);
 	err = find_range(inode, argument, &first, &last);
-	if (!err)
-		err = fill(inode, first, last);
-	return err ? ERR_PTR(err) : morsel_scatter_get(inode, first, last - first, read_only);
+	if (err)
+		return ERR_PTR(err);
+	/* Where there is a list, there is no hole. */
+	scatter = morsel_scatter_find(inode, first, last - first, read_only);
+	if (scatter)
+		return scatter;
+	err = fill(inode, first, last);
+	return err ? ERR_PTR(err) : morsel_scatter_make(inode, first, last - first, read_only);
 }
 
 static int open_and_scatter(struct exported *exported, const struct file *from,

@@ -5,10 +5,10 @@
  * and maps it. What that costs is in scatter.c and scatter_map.c; here is what a dma-buf does, and
  * who may have one.
  *
- * A dma-buf holds the open file that it was made of, and so the mount and the module; and
- * its scatter list, which holds the frames. A writable one counts as a shared writable mapping of
+ * A dma-buf opens the file that it was made of once more, with its own rights, and so holds the mount
+ * and the module; and it has its scatter list, which holds the frames. A writable one counts as a shared writable mapping of
  * that file (i_mmap_writable): nobody seals the file as long as there is one, and there will be
- * none when it is sealed. To map it into a process is to map the file.
+ * none when it is sealed. To map it into a process is to map the file, in its range.
  *
  * Holes of the range are filled first, as if somebody had touched them through a mapping.
  *
@@ -33,7 +33,7 @@
 
 #ifdef CONFIG_DMA_SHARED_BUFFER
 
-/* What a dma-buf is made of. */
+/* What a dma-buf is made of: the file, opened once more with the dma-buf's rights, and frames. */
 struct exported {
 	struct file *file;
 	struct morsel_scatter *scatter;
@@ -193,6 +193,7 @@ static struct morsel_scatter *get_scatter(struct inode *inode,
 					  const struct morselfs_export *argument)
 {
 	bool read_only = argument->flags & MORSELFS_EXPORT_READ_ONLY;
+	struct morsel_scatter *scatter;
 	pgoff_t first, last;
 	int err;
 
@@ -201,36 +202,63 @@ static struct morsel_scatter *get_scatter(struct inode *inode,
 	if (!read_only && (morsel_is_frozen(inode) || IS_APPEND(inode)))
 		return ERR_PTR(-EPERM);
 	err = find_range(inode, argument, &first, &last);
-	if (!err)
-		err = fill(inode, first, last);
-	return err ? ERR_PTR(err) : morsel_scatter_get(inode, first, last - first, read_only);
+	if (err)
+		return ERR_PTR(err);
+	/* Where there is a list, there is no hole. */
+	scatter = morsel_scatter_find(inode, first, last - first, read_only);
+	if (scatter)
+		return scatter;
+	err = fill(inode, first, last);
+	return err ? ERR_PTR(err) : morsel_scatter_make(inode, first, last - first, read_only);
+}
+
+static int open_and_scatter(struct exported *exported, const struct file *from,
+			    const struct morselfs_export *argument)
+{
+	bool read_only = argument->flags & MORSELFS_EXPORT_READ_ONLY;
+	struct inode *inode = file_inode(from);
+	struct file *file;
+	int err;
+
+	/* Whoever has been given the descriptor has what it was opened with. */
+	file = dentry_open(&from->f_path, (read_only ? O_RDONLY : O_RDWR) | O_LARGEFILE,
+			   from->f_cred);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = read_only ? 0 : mapping_map_writable(file->f_mapping);
+	if (err)
+		goto put;
+	inode_lock_shared(inode);
+	exported->scatter = get_scatter(inode, argument);
+	inode_unlock_shared(inode);
+	err = PTR_ERR_OR_ZERO(exported->scatter);
+	if (err)
+		goto unmap;
+	exported->file = file;
+	morsel_opened(file)->first = exported->scatter->first;
+	morsel_opened(file)->pages = exported->scatter->pages;
+	morsel_count(inode, dma_bufs, 1);
+	return 0;
+
+unmap:
+	if (!read_only)
+		mapping_unmap_writable(file->f_mapping);
+put:
+	fput(file);
+	return err;
 }
 
 static struct exported *new_exported(struct file *file, const struct morselfs_export *argument)
 {
-	bool writable = !(argument->flags & MORSELFS_EXPORT_READ_ONLY);
-	struct inode *inode = file_inode(file);
 	struct exported *exported;
 	int err;
 
 	exported = morsel_may_fail(EXPORT, kzalloc(sizeof(*exported), GFP_KERNEL_ACCOUNT));
 	if (!exported)
 		return ERR_PTR(-ENOMEM);
-	err = writable ? mapping_map_writable(file->f_mapping) : 0;
-	if (err)
-		goto free;
-	inode_lock_shared(inode);
-	exported->scatter = get_scatter(inode, argument);
-	inode_unlock_shared(inode);
-	if (!IS_ERR(exported->scatter)) {
-		exported->file = get_file(file);
-		morsel_count(inode, dma_bufs, 1);
+	err = open_and_scatter(exported, file, argument);
+	if (!err)
 		return exported;
-	}
-	err = PTR_ERR(exported->scatter);
-	if (writable)
-		mapping_unmap_writable(file->f_mapping);
-free:
 	kfree(exported);
 	return ERR_PTR(err);
 }

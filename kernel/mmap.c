@@ -168,6 +168,14 @@ static bool morsel_may_graft(struct vm_area_struct *vma)
 		!morsel_tree_grow(&MORSEL_I(inode)->tree, 0, MORSEL_PMD));
 }
 
+/* Of a dma-buf's file only its range can be had, by remap_file_pages(2) neither. */
+static bool is_in_range(const struct morsel_opened *opened, struct vm_area_struct *vma)
+{
+	return !opened->pages ||
+	       (vma->vm_pgoff >= opened->first &&
+		vma->vm_pgoff + vma_pages(vma) <= opened->first + opened->pages);
+}
+
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
@@ -175,6 +183,8 @@ int morsel_mmap(struct file *file, struct vm_area_struct *vma)
 	struct inode **slot;
 	int err;
 
+	if (!is_in_range(morsel_opened(file), vma))
+		return -EINVAL;
 	/* The kernel has asked a file of overlayfs instead, if the mapping is made by way of one. */
 	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE) &&
 	    READ_ONCE(MORSEL_I(inode)->denies_writable))

@@ -14,6 +14,7 @@
  * @mappings: VMAs; raised under the invalidate lock, shared, so that who holds it exclusively
  *	and finds none may free tables. The mount counts them, too
  * @pud_slots, @pmd_slots, @raw_pages: grafts in all processes; @grafted_pages: what they span
+ * @first, @pages: what may be mapped by way of it; 0 pages: all of the file. Set before anybody maps
  * @last_touched, @touch_distance, @touch_count: the hole that a fault has filled last, how far
  *	from the one before, and how many at once; a guess of what comes next
  */
@@ -25,6 +26,8 @@ struct morsel_opened {
 	atomic_long_t pmd_slots;
 	atomic_long_t raw_pages;
 	atomic_long_t grafted_pages;
+	pgoff_t first;
+	unsigned long pages;
 	pgoff_t last_touched;
 	unsigned long touch_distance;
 	unsigned int touch_count;

@@ -154,18 +154,24 @@ static struct morsel_scatter *find(struct morsel_inode *mi, pgoff_t first, unsig
 	return NULL;
 }
 
-struct morsel_scatter *morsel_scatter_get(struct inode *inode, pgoff_t first, unsigned long pages,
-					  bool read_only)
+struct morsel_scatter *morsel_scatter_find(struct inode *inode, pgoff_t first, unsigned long pages,
+					   bool read_only)
 {
 	struct morsel_inode *mi = MORSEL_I(inode);
-	struct morsel_scatter *scatter, *made;
+	struct morsel_scatter *scatter;
 
 	mutex_lock(&mi->scatters_lock);
 	scatter = find(mi, first, pages, read_only);
 	mutex_unlock(&mi->scatters_lock);
-	if (scatter)
-		return scatter;
-	made = make(inode, first, pages, read_only);
+	return scatter;
+}
+
+struct morsel_scatter *morsel_scatter_make(struct inode *inode, pgoff_t first, unsigned long pages,
+					   bool read_only)
+{
+	struct morsel_inode *mi = MORSEL_I(inode);
+	struct morsel_scatter *scatter, *made = make(inode, first, pages, read_only);
+
 	if (IS_ERR(made))
 		return made;
 	mutex_lock(&mi->scatters_lock);

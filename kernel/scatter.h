@@ -47,12 +47,15 @@ struct morsel_scatter {
 };
 
 /*
- * scatter.c. The scatter list of a range, which is kept or made; to be put. i_rwsem is held,
- * shared: so no frame leaves the object meanwhile. Every page of the range is there. -ENOMEM, -EIO
- * (a page is broken), -EINTR.
+ * scatter.c. The scatter list of a range, to be put. i_rwsem is held, shared: so no frame leaves the
+ * object meanwhile. The first gives the list that is kept, whose pages are all there, or NULL; it looks
+ * at none of them. The second makes one, of a range of which every page is there (or finds that
+ * somebody has made it meanwhile): -ENOMEM, -EIO (a page is broken), -EINTR.
  */
-struct morsel_scatter *morsel_scatter_get(struct inode *inode, pgoff_t first, unsigned long pages,
-					  bool read_only);
+struct morsel_scatter *morsel_scatter_find(struct inode *inode, pgoff_t first, unsigned long pages,
+					   bool read_only);
+struct morsel_scatter *morsel_scatter_make(struct inode *inode, pgoff_t first, unsigned long pages,
+					   bool read_only);
 /* Of the inode, which is alive. What was the last user's is kept as long as its frames are the
  * object's. */
 void morsel_scatter_put(struct inode *inode, struct morsel_scatter *scatter);

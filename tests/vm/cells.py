@@ -57,7 +57,7 @@ ON_POOLS = POOLS_ONLY + [
     f"fs-{subject}" for subject in ("names", "rename", "data", "size", "holes", "attributes", "xattr",
                                     "unnamed", "flags", "seal", "model")] + [
     f"vm-{subject}" for subject in ("share", "private", "eof", "fork", "stale", "split", "readonly",
-                                    "direct", "uring", "export")]
+                                    "direct", "uring")]
 
 # They need a device, and so machines of their own.
 DEVICES = ["vm-device", "vm-vfio"]

@@ -31,7 +31,6 @@ int try_export(int fd, uint32_t flags = 0, uint64_t start = 0, uint64_t length =
 
 void need() {
   if (!harness::is_morselfs()) SKIP("about dma-bufs of morselfs");
-  if (harness::in_pool()) SKIP("devices may not write to pools: export_of_a_pool");
   if (!has_dma_bufs()) SKIP("this kernel has no dma-bufs");
 }
 
@@ -193,6 +192,19 @@ TEST(export_mapping_beyond_its_end) {
   SYS_ERR(mmap(nullptr, leaf, rw, MAP_SHARED, buffer, page), EINVAL);
   char* m = map(buffer, page, rw, MAP_SHARED, leaf - page);
   CHECK_PAGES(m, 1, 2 * leaf - page, page);
+}
+
+// What the dma-buf has not, its mapping can't be moved to.
+TEST(export_mapping_stays_in_its_range) {
+  int fd = make_file("f", 1, bytes);
+  int buffer = export_of(fd, 0, leaf, leaf);
+  char* m = map_dmabuf(buffer, leaf, rw);
+  SYS(remap_file_pages(m, page, 0, 2 * leaf / page - 1, 0));
+  CHECK_FILLED(m, 1, 2 * leaf - page, page);
+  for (size_t elsewhere : {size_t(0), leaf / page - 1, 2 * leaf / page})
+    for (size_t at : {page, 5 * page})
+      SYS_ERR(remap_file_pages(m + at, page, 0, elsewhere, 0), EINVAL);
+  SYS_ERR(mremap(m + 8 * page, page, 2 * page, MREMAP_MAYMOVE), EFAULT);
 }
 
 // Holes get frames, as by a touch, and what they cost is charged.
@@ -419,30 +431,6 @@ TEST(export_many_ranges) {
   for (int buffer : buffers) close(buffer);
   for (size_t at = 0; at < 64 * page; at += page) close(export_of(fd, read_only, at, leaf));
   SYS(ioctl(fd, MORSELFS_IOC_SEAL));
-}
-
-// There devices may only read, whatever the descriptor. What they hold is not used for others.
-TEST(export_of_a_pool) {
-  if (!harness::in_pool()) SKIP("about pools");
-  if (!has_dma_bufs()) SKIP("this kernel has no dma-bufs");
-  uint64_t before = harness::free_bytes();
-  int fd = make_file("f", 1, bytes);
-  SYS_ERR(try_export(fd), EOPNOTSUPP);
-  int buffer = SYS(try_export(fd, read_only));
-  CHECK_EQ(bytes_of(buffer), bytes);
-  char* m = map_dmabuf(buffer, bytes, PROT_READ);
-  CHECK_PAGES(m, 1, 0, bytes);
-  SYS_ERR(ioctl(fd, MORSELFS_IOC_SEAL), EBUSY);
-  SYS(ftruncate(fd, 0));
-  write_filled(fd, 2, 0, bytes);
-  CHECK_PAGES(m, 2, 0, bytes);
-  SYS(munmap(m, bytes));
-  close(buffer);
-  close(SYS(try_export(fd, read_only)));
-  SYS(ioctl(fd, MORSELFS_IOC_SEAL));
-  close(fd);
-  SYS(unlink("f"));
-  CHECK_EQ(free_after_a_while(before), before);
 }
 
 // Exports, removals, moves and seals at the same time. What each dma-buf's mapping shows is the

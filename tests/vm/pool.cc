@@ -583,6 +583,48 @@ TEST(pool_pinned_frames_wait) {
   unmount_pool();
 }
 
+// Devices may only read what is on a pool, whatever the descriptor. What they hold is nobody
+// else's; a list of frames that is kept for them is no pin.
+TEST(pool_exports) {
+  constexpr size_t bytes = 64 * page;
+  fresh_pool();
+  if (!has_dma_bufs()) SKIP("this kernel has no dma-bufs");
+  int fd = make_file(in_pool("f").c_str(), 1, bytes);
+  struct statfs before, after;
+  morselfs_export wish = {};
+  wish.size = sizeof wish;
+  SYS_ERR(ioctl(fd, MORSELFS_IOC_EXPORT, &wish), EOPNOTSUPP);
+  wish.flags = MORSELFS_EXPORT_READ_ONLY;
+  SYS(ioctl(fd, MORSELFS_IOC_EXPORT, &wish));
+  CHECK_EQ(lseek(wish.fd, 0, SEEK_END), bytes);
+  char* m = map(wish.fd, bytes, PROT_READ, MAP_SHARED);
+  CHECK_PAGES(m, 1, 0, bytes);
+  SYS_ERR(umount(at), EBUSY);
+  SYS(munmap(m, bytes));
+  SYS_ERR(ioctl(fd, MORSELFS_IOC_SEAL), EBUSY);
+  SYS(statfs(at, &before));
+  SYS(ftruncate(fd, 0));
+  usleep(300000);
+  SYS(statfs(at, &after));
+  CHECK(after.f_bfree < before.f_bfree + bytes / page / 2);  // parked
+  close(wish.fd);
+  for (int i = 0; i < 500 && after.f_bfree < before.f_bfree + bytes / page; i++) {
+    usleep(10000);
+    SYS(statfs(at, &after));
+  }
+  CHECK(after.f_bfree >= before.f_bfree + bytes / page);
+  write_filled(fd, 2, 0, bytes);
+  SYS(ioctl(fd, MORSELFS_IOC_EXPORT, &wish));
+  close(wish.fd);
+  SYS(ioctl(fd, MORSELFS_IOC_SEAL));
+  SYS(ioctl(fd, MORSELFS_IOC_EXPORT, &wish));
+  close(wish.fd);
+  close(fd);
+  remount_pool();
+  check_file("f", 2, bytes);
+  unmount_pool();
+}
+
 TEST(pool_unmount_waits_for_pins) {
   fresh_pool();
   write_file("f", 1, 4 * page);

@@ -75,8 +75,8 @@ static int start_device(struct edu *edu, struct pci_dev *pci)
 	if ((readl(edu->registers + REGISTER_ID) & 0xff) != ID)
 		return -ENODEV;
 	/*
-	 * No more than the IOMMU has: beyond 4 GiB the kernel begins at the top, and takes that for what
-	 * 57 bits reach.
+	 * No more than the IOMMU has: beyond 4 GiB the kernel begins at the top, and takes that for
+	 * what 57 bits reach.
 	 */
 	err = dma_set_mask_and_coherent(&pci->dev, DMA_BIT_MASK(48));
 	if (err)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What handing memory to a device costs, as tables, and what it must be."""
 
+from statistics import median
+
 from checks import Check
 from sizes import FULL_BYTES, GIB, MIB, human_bytes, human_ratio, human_us
 from tables import as_text
@@ -22,12 +24,8 @@ def human(value: float, unit: str) -> str:
 
 
 def spread(samples: list) -> str:
-    return f"{min(samples) / max(1, median_of(samples)):.2f}–{max(samples) / max(1, median_of(samples)):.2f}"
-
-
-def median_of(samples: list) -> float:
-    ordered = sorted(samples)
-    return ordered[len(ordered) // 2]
+    middle = median(samples)
+    return f"{min(samples) / middle:.2f}–{max(samples) / middle:.2f}"
 
 
 def by_key(rows: list) -> dict:

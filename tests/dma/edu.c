@@ -74,7 +74,11 @@ static int start_device(struct edu *edu, struct pci_dev *pci)
 	edu->registers = pcim_iomap_table(pci)[0];
 	if ((readl(edu->registers + REGISTER_ID) & 0xff) != ID)
 		return -ENODEV;
-	err = dma_set_mask_and_coherent(&pci->dev, DMA_BIT_MASK(64));
+	/*
+	 * No more than the IOMMU has: beyond 4 GiB the kernel begins at the top, and takes that for
+	 * what 57 bits reach.
+	 */
+	err = dma_set_mask_and_coherent(&pci->dev, DMA_BIT_MASK(48));
 	if (err)
 		return err;
 	/* It takes any address and count: whoever maps may merge what is contiguous. */

@@ -229,12 +229,17 @@ TEST(export_fills_holes) {
   }
 }
 
-TEST(export_without_room) {
-  need();
+// A mount of its own at "n", which the test can fill, and unmount.
+static void mount_other(const std::string& size) {
   SYS(mkdir("n", 0755));
-  std::string options = "size=4m" + harness::huge_option();
+  const std::string options = "size=" + size + harness::huge_option();
   if (mount("none", "n", "morselfs", 0, options.c_str()) != 0)
     SKIP("can't mount: %s", strerror(errno));
+}
+
+TEST(export_without_room) {
+  need();
+  mount_other("4m");
   int fd = make_sparse("n/f", 8 * leaf);
   SYS_ERR(try_export(fd), ENOSPC);
   SYS_ERR(try_export(fd, read_only), ENOSPC);
@@ -309,10 +314,7 @@ TEST(export_is_counted) {
 
 TEST(export_keeps_mount_and_module_busy) {
   need();
-  SYS(mkdir("n", 0755));
-  std::string options = "size=64m" + harness::huge_option();
-  if (mount("none", "n", "morselfs", 0, options.c_str()) != 0)
-    SKIP("can't mount: %s", strerror(errno));
+  mount_other("64m");
   int fd = make_file("n/f", 1, bytes);
   int buffer = export_of(fd);
   close(fd);
@@ -330,10 +332,7 @@ TEST(export_keeps_mount_and_module_busy) {
 // A list that is kept, of a dma-buf that is closed, keeps nobody from anything.
 TEST(export_is_nothing_when_closed) {
   need();
-  SYS(mkdir("n", 0755));
-  std::string options = "size=64m" + harness::huge_option();
-  if (mount("none", "n", "morselfs", 0, options.c_str()) != 0)
-    SKIP("can't mount: %s", strerror(errno));
+  mount_other("64m");
   int fd = make_file("n/f", 1, bytes);
   for (uint32_t flags : {0u, read_only}) close(export_of(fd, flags));
   set_policy(fd, MORSELFS_HUGE_NEVER);

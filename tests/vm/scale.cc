@@ -70,7 +70,8 @@ bool must_not_wait(const std::string& frame) {
   return false;
 }
 
-// The lock of a process's grafts, or of its own page tables: its threads share it, as they do the mm's.
+// The lock of a process's grafts, or of its own page tables: its threads share it, as they do the
+// mm's.
 bool is_of_the_process(const std::string& frame) {
   for (const char* word : {"morsel_graft_fault+", "is_covered+", "is_parked_over_leaf+", "prepare+",
                            "put_in+", "quiet+", "make_way+"})
@@ -199,13 +200,12 @@ Load read_and_write_same() {
           1000};
 }
 
-// The first write of each file is one of these. (Files that are small enough for the lock of an array
-// are not meant.)
+// The first write of each file is one of these. (Files that are small enough for the lock of an
+// array are not meant.)
 Load first_writes() {
   constexpr unsigned files = 100;
   const auto name = [](unsigned time) { return "w" + std::to_string(time); };
-  for (unsigned time = 0; time <= files; time++)
-    close(make_sparse(name(time).c_str(), part));
+  for (unsigned time = 0; time <= files; time++) close(make_sparse(name(time).c_str(), part));
   return {[name](unsigned worker) {
             std::vector<int> opened;
             for (unsigned time = 0; time <= files; time++)
@@ -232,7 +232,8 @@ Load create_and_drop() {
 
 }  // namespace
 
-// Those who share a descriptor take turns at its mapping's lock. If that does not show, nothing would.
+// Those who share a descriptor take turns at its mapping's lock. If that does not show, nothing
+// would.
 TEST(scale_waiting_is_seen) {
   const int fd = make_file("f", 1, part);
   const Load load = {[fd](unsigned) { return [fd](unsigned) { map_and_unmap(fd); }; }, 400};
@@ -288,7 +289,8 @@ unsigned long calls_of_unmaps() {
   return after - before;
 }
 
-// The machine's other calls come on top, more of them when it is slow: so the fewest of a few times.
+// The machine's other calls come on top, more of them when it is slow: so the fewest of a few
+// times.
 unsigned long fewest_calls_of_unmaps() {
   unsigned long fewest = calls_of_unmaps();
   for (unsigned again = 0; again < 4; again++) fewest = std::min(fewest, calls_of_unmaps());
@@ -297,8 +299,8 @@ unsigned long fewest_calls_of_unmaps() {
 
 }  // namespace
 
-// Nobody, if no other CPU has the address space. The rest of the machine wakes up its threads by such
-// calls, too.
+// Nobody, if no other CPU has the address space. The rest of the machine wakes up its threads by
+// such calls, too.
 TEST(scale_unmap_of_one_cpu_interrupts_nobody) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");

@@ -32,5 +32,6 @@ int main(int argc, char** argv) {
   puts("lingering");
   fflush(stdout);
   while (map_and_unmap(-1, MAP_PRIVATE | MAP_ANONYMOUS)) usleep(20'000);
+  perror("lingerer: memory of its own");
   return 1;
 }

@@ -49,10 +49,12 @@ resting_tables() {
 # A process that has mapped a file, and does not end: see lingerer.cc.
 start_lingerer() {
 	[ -n "$lingerer" ] && return
+	# What the last one said would be taken for this one's word, if that came late to emptying the file.
+	rm -f /tmp/lingerer
 	/lingerer $mount_point/a >/tmp/lingerer &
 	lingerer=$!
 	for _ in $(seq 100); do
-		grep -q lingering /tmp/lingerer && return
+		grep -qs lingering /tmp/lingerer && return
 		sleep 0.1
 	done
 	not_ok module_lingerer "it did not map a file"

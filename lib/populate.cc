@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// An object's contents from a file: read(2) straight into a mapping, which all backends can, and in
-// which, unlike in write(2), several threads don't wait for each other.
+// An object's contents from a file, straight into a mapping, which all backends can: from the disk
+// by direct requests, from the page cache by read(2), in which, unlike in write(2), several threads
+// don't wait for each other.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 
+#include "direct.h"
 #include "error.h"
 #include "mapping.h"
 #include "pieces.h"
@@ -89,10 +92,21 @@ int morsel_populate(morsel_object* object, int source, uint64_t offset, uint64_t
     if (!mapping) return mapping.error();
     std::byte* start = (*mapping)->region.at();
 
-    auto copy = [&](uint64_t at, uint64_t length) { return from->read(start + at, at, length); };
     auto watch = [&](uint64_t done) { return !progress || progress(done, bytes, context) == 0; };
-    if (Status status = in_pieces(0, bytes, piece, copy, watch); !status) return status;
-    if (!watch(bytes)) return Error{-ECANCELED, "cancelled by the caller"};
+    const Error cancelled{-ECANCELED, "cancelled by the caller"};
+
+    auto direct = DirectReader::open(source, offset, bytes, piece);
+    if (direct && !direct->read(start, watch)) return cancelled;
+    std::atomic<uint64_t> done = direct ? direct->done() : 0;
+    auto copy = [&](uint64_t at, uint64_t length) -> Status {
+      if (direct && direct->has(at)) return Done{};
+      Status status = from->read(start + at, at, length);
+      done += length;
+      return status;
+    };
+    auto look = [&](uint64_t) { return watch(done); };
+    if (Status status = in_pieces(0, bytes, piece, copy, look); !status) return status;
+    if (!watch(bytes)) return cancelled;
     return from->unchanged();
   });
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../vm/disk.h"
 #include "../vm/harness.h"
 #include "cache.h"
 #include "mapping.h"
@@ -49,6 +50,34 @@ struct stat state_of(const std::string& path) {
 }
 
 }  // namespace
+
+// Past the page cache, so that the source does not take memory twice.
+TEST(cache_loads_from_disk) {
+  const CleanMount clean;
+  mount_disk();
+  constexpr uint64_t bytes = (40 << 20) + 5 * page;
+  const int fd = make_file("disk/model", 7, bytes);
+  SYS(chmod("disk/model", 0644));
+  SYS(fsync(fd));
+  SYS(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+  CHECK(!load_here("disk/model").front().was_there);
+
+  auto copy = find_copy(state_of("disk/model"));
+  CHECK(copy);
+  auto mapping = map_object(**copy, MORSEL_READ);
+  CHECK(mapping);
+  CHECK_FILLED((*mapping)->region.at(), 7, 0, bytes);
+
+  char* view = map(fd, bytes, PROT_READ, MAP_SHARED);
+  unsigned char cached[bytes / page];
+  SYS(mincore(view, bytes, cached));
+  size_t count = 0;
+  for (unsigned char one : cached) count += one & 1;
+  CHECK(count < bytes / page / 4);
+  SYS(munmap(view, bytes));
+  close(fd);
+  unmount_disk();
+}
 
 TEST(cache_loads_and_finds) {
   const CleanMount clean;

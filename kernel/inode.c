@@ -172,6 +172,18 @@ void morsel_set_operations(struct inode *inode, dev_t dev)
 	}
 }
 
+/*
+ * Nothing is written back. An inode that gets dirty, as by its first change of times, takes the lock
+ * of a list that all such mounts of the machine share, to be put there if it were hashed
+ * (__mark_inode_dirty). One that is dirty already does not, as alloc_anon_inode() has it.
+ */
+static void stay_dirty(struct inode *inode)
+{
+	spin_lock(&inode->i_lock); /* a walk through the mount's inodes may change the state, too */
+	inode->i_state |= I_DIRTY;
+	spin_unlock(&inode->i_lock);
+}
+
 struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_t mode, dev_t dev)
 {
 	struct inode *inode;
@@ -193,6 +205,8 @@ struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_
 	morsel_inherit_flags(inode, dir);
 	morsel_set_operations(inode, dev);
 	inode_has_no_xattr(inode); /* the first write need not look for privileges, alone: file.c */
+	if (!MORSEL_SB(sb)->pool)
+		stay_dirty(inode);
 	return inode;
 }
 

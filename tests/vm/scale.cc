@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What many processes and threads do at the same time without waiting for each other, and whom an
-// unmap interrupts. In a machine that traces lock:contention_begin from its boot on
+// unmap interrupts. In a machine that traces these events from its boot on
 // (tests/vm/cells.py: to switch it on later patches code, which emulated CPUs do not survive every
 // time).
 #include <sched.h>
@@ -79,6 +79,11 @@ bool is_of_the_process(const std::string& frame) {
   return false;
 }
 
+// An inode gets dirty, which takes the lock of a list that all volatile mounts of the machine
+// share, unless it has been dirty all the time.
+constexpr const char* dirtied = ": writeback_mark_inode_dirty:";
+constexpr const char* again = " state=I_DIRTY_SYNC|";
+
 std::string frame_of(const std::string& line) {
   const size_t at = line.find_first_not_of(' ', 3);
   return at == std::string::npos ? "" : line.substr(at);
@@ -89,14 +94,17 @@ std::string unwanted(const std::string& trace, bool processes) {
   std::string stack, taker;
   bool ours = false;
   const auto judged = [&] {
-    const bool bad = ours && must_not_wait(taker) && (processes || !is_of_the_process(taker));
-    return bad ? stack : "";
+    const bool bad = stack.find(dirtied) != std::string::npos
+                         ? stack.find(again) == std::string::npos
+                         : must_not_wait(taker) && (processes || !is_of_the_process(taker));
+    return ours && bad ? stack : "";
   };
   for (size_t at = 0, end; at < trace.size(); at = end + 1) {
     end = trace.find('\n', at);
     if (end == std::string::npos) end = trace.size();
     const std::string line = trace.substr(at, end - at);
-    if (line.find(": contention_begin:") != std::string::npos) {
+    if (line.find(": contention_begin:") != std::string::npos ||
+        line.find(dirtied) != std::string::npos) {
       if (const std::string found = judged(); !found.empty()) return found;
       ours = line.find("vm-scale-") != std::string::npos;
       stack = line;
@@ -118,8 +126,9 @@ struct Load {
 std::string who_waits(bool processes, const Load& load) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");
-  if (read_all(tracing + "events/lock/contention_begin/enable") != "1\n")
-    SKIP("for a machine that traces lock:contention_begin from its boot on");
+  for (const char* event : {"lock/contention_begin", "writeback/writeback_mark_inode_dirty"})
+    if (read_all(tracing + "events/" + event + "/enable") != "1\n")
+      SKIP("for a machine that traces %s from its boot on", event);
   if (cpus() < 2) SKIP("for machines with several CPUs");
 
   struct Board {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/iosys-map.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "buffer.h"
 
@@ -130,6 +133,50 @@ void edu_buffer_unmap(struct edu_buffer *buffer)
 	else
 		dma_unmap_sgtable(buffer->dev, buffer->mapped, buffer->direction, 0);
 	buffer->mapped = NULL;
+}
+
+/* Where it is mapped read-only the copy into it faults, as one into memory of the process might. */
+static int copy_in_map(const struct iosys_map *map, size_t offset, size_t length, void __user *memory,
+		       enum dma_data_direction direction)
+{
+	unsigned long left;
+
+	if (map->is_iomem)
+		return -EOPNOTSUPP;
+	if (direction == DMA_TO_DEVICE)
+		left = copy_to_user(memory, map->vaddr + offset, length);
+	else if (access_ok(memory, length))
+		left = raw_copy_from_user(map->vaddr + offset, memory, length); /* clears no rest */
+	else
+		left = length;
+	return left ? -EFAULT : 0;
+}
+
+int edu_buffer_cpu_copy(struct edu_buffer *buffer, size_t offset, size_t length, void __user *memory,
+			enum dma_data_direction direction)
+{
+	struct dma_buf *dmabuf;
+	struct iosys_map map;
+	int err, end_err;
+
+	if (!buffer->attachment || offset > buffer->bytes || length > buffer->bytes - offset)
+		return -EINVAL;
+	dmabuf = buffer->attachment->dmabuf;
+	err = dma_buf_begin_cpu_access(dmabuf, direction);
+	if (err)
+		return err;
+	/* 6.1 has no call that takes the lock itself, and does not ask for it. */
+	dma_resv_lock(dmabuf->resv, NULL);
+	err = dma_buf_vmap(dmabuf, &map);
+	dma_resv_unlock(dmabuf->resv);
+	if (!err) {
+		err = copy_in_map(&map, offset, length, memory, direction);
+		dma_resv_lock(dmabuf->resv, NULL);
+		dma_buf_vunmap(dmabuf, &map);
+		dma_resv_unlock(dmabuf->resv);
+	}
+	end_err = dma_buf_end_cpu_access(dmabuf, direction);
+	return err ?: end_err;
 }
 
 void edu_buffer_release(struct edu_buffer *buffer)

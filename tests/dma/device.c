@@ -214,6 +214,22 @@ static long copy(struct edu_file *opened, void __user *from)
 	return copy_buffer(edu, buffer->mapped, &asked);
 }
 
+static long cpu_copy(struct edu_file *opened, void __user *from)
+{
+	struct morsel_edu_cpu_copy asked;
+	struct edu_buffer *buffer;
+
+	if (copy_from_user(&asked, from, sizeof(asked)))
+		return -EFAULT;
+	if (asked.direction != MORSEL_EDU_TO_DEVICE && asked.direction != MORSEL_EDU_FROM_DEVICE)
+		return -EINVAL;
+	buffer = xa_load(&opened->buffers, asked.id);
+	if (!buffer)
+		return -ENOENT;
+	return edu_buffer_cpu_copy(buffer, asked.offset, asked.length, u64_to_user_ptr(asked.memory),
+				   asked.direction);
+}
+
 static long edu_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct edu_file *opened = file->private_data;
@@ -228,6 +244,8 @@ static long edu_ioctl(struct file *file, unsigned int command, unsigned long arg
 		result = tell_segments(opened, from);
 	else if (command == MORSEL_EDU_COPY)
 		result = copy(opened, from);
+	else if (command == MORSEL_EDU_CPU_COPY)
+		result = cpu_copy(opened, from);
 	else if (command == MORSEL_EDU_ATTACH || command == MORSEL_EDU_PIN ||
 		 command == MORSEL_EDU_MAP || command == MORSEL_EDU_UNMAP ||
 		 command == MORSEL_EDU_RELEASE)

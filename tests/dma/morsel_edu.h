@@ -95,4 +95,25 @@ struct morsel_edu_copy {
 
 #define MORSEL_EDU_COPY _IOW('e', 7, struct morsel_edu_copy)
 
+/**
+ * struct morsel_edu_cpu_copy - copies between an attached dma-buf and the caller's memory, by the CPU,
+ *	where the kernel maps the whole of it for itself (vmap)
+ * @id: of the buffer
+ * @direction: MORSEL_EDU_TO_DEVICE: out of the dma-buf; _FROM_DEVICE: into it
+ * @offset: bytes
+ * @length: bytes
+ * @memory: address in the process
+ *
+ * EFAULT: the process's memory or, for _FROM_DEVICE, the kernel's mapping can't be accessed so.
+ */
+struct morsel_edu_cpu_copy {
+	__u32 id;
+	__u32 direction;
+	__u64 offset;
+	__u64 length;
+	__u64 memory;
+};
+
+#define MORSEL_EDU_CPU_COPY _IOW('e', 8, struct morsel_edu_cpu_copy)
+
 #endif

@@ -140,6 +140,32 @@ TEST(device_has_a_part_of_an_object) {
 }
 
 // Pages that a process has mapped, pinned as any memory is.
+// A driver whose CPU works on the object maps all of it into the kernel, in order.
+TEST(device_driver_has_all_in_one_mapping) {
+  Edu edu;
+  Mapped object(edu, "f", 7);
+  std::vector<char> copy(bytes);
+  CHECK_EQ(edu.try_read(object.id, 0, copy.data(), bytes), 0);
+  CHECK_FILLED(copy.data(), 7, 0, bytes);
+  CHECK_EQ(edu.try_read(object.id, page, copy.data(), bytes), EINVAL);
+  fill(copy.data(), 8, 0, bytes);
+  CHECK_EQ(edu.try_write(object.id, leaf - page, copy.data() + leaf - page, 2 * page), 0);
+  char* m = map(object.file, bytes, PROT_READ, MAP_SHARED);
+  CHECK_FILLED(m, 7, 0, leaf - page);
+  CHECK_FILLED(m + leaf - page, 8, leaf - page, 2 * page);
+  CHECK_FILLED(m + leaf + page, 7, leaf + page, bytes - leaf - page);
+
+  only_morselfs();
+  int read_only = export_object(object.file, MORSELFS_EXPORT_READ_ONLY);
+  unsigned id = edu.attach(read_only);
+  CHECK_EQ(edu.try_read(id, leaf - page, copy.data(), 2 * page), 0);
+  CHECK_FILLED(copy.data(), 8, leaf - page, 2 * page);
+  CHECK_EQ(edu.try_write(id, 0, copy.data(), page), EFAULT);
+  CHECK_FILLED(m, 7, 0, page);
+  edu.release(id);
+  close(read_only);
+}
+
 TEST(device_has_pinned_pages) {
   Edu edu;
   int file = make_file("f", 1, bytes), reader = SYS(open("f", O_RDONLY));

@@ -59,6 +59,29 @@ int Edu::try_copy(unsigned id, unsigned direction, uint64_t offset, size_t bytes
   return ioctl(fd_, MORSEL_EDU_COPY, &copy) == 0 ? 0 : errno;
 }
 
+namespace {
+
+int cpu_copy(int fd, unsigned id, unsigned direction, uint64_t offset, const void* memory,
+             size_t bytes) {
+  morsel_edu_cpu_copy copy{};
+  copy.id = id;
+  copy.direction = direction;
+  copy.offset = offset;
+  copy.length = bytes;
+  copy.memory = reinterpret_cast<uint64_t>(memory);
+  return ioctl(fd, MORSEL_EDU_CPU_COPY, &copy) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+int Edu::try_read(unsigned id, uint64_t offset, void* to, size_t bytes) {
+  return cpu_copy(fd_, id, MORSEL_EDU_TO_DEVICE, offset, to, bytes);
+}
+
+int Edu::try_write(unsigned id, uint64_t offset, const void* from, size_t bytes) {
+  return cpu_copy(fd_, id, MORSEL_EDU_FROM_DEVICE, offset, from, bytes);
+}
+
 unsigned Edu::attach(int dmabuf) {
   morsel_edu_buffer buffer{};
   buffer.fd = dmabuf;

@@ -39,6 +39,9 @@ class Edu {
   int try_pin(const void* start, size_t bytes, unsigned direction);
   int try_map(unsigned id, unsigned direction);
   int try_copy(unsigned id, unsigned direction, uint64_t offset, size_t bytes = copy_bytes);
+  // By the kernel's CPUs, which map the whole buffer for it: out of the buffer, into it.
+  int try_read(unsigned id, uint64_t offset, void* to, size_t bytes);
+  int try_write(unsigned id, uint64_t offset, const void* from, size_t bytes);
 
   int fd() const { return fd_; }
   // Its folder in /sys, and what it is called there (0000:00:02.0).

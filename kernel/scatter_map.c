@@ -67,10 +67,15 @@ static bool is_watched(const struct device *device)
 	return device->bus == &platform_bus_type || (IS_ENABLED(CONFIG_PCI) && dev_is_pci(device));
 }
 
-/* Pages of an extent that make one entry, as the device wants them. */
+/*
+ * Pages of an extent that make one entry, as the device wants them, and at most 2 GiB: the kernel
+ * pads an entry up to the device's boundary (4 GiB, if it has none), and refuses all if that
+ * overflows its length (iommu_dma_map_sg).
+ */
 static unsigned long entry_pages(struct device *device, unsigned long pfn, unsigned long pages)
 {
-	u64 most = min_t(u64, dma_get_max_seg_size(device), dma_max_mapping_size(device));
+	u64 most = min3((u64)dma_get_max_seg_size(device), (u64)dma_max_mapping_size(device),
+			(u64)SZ_2G);
 	u64 boundary = (u64)dma_get_seg_boundary(device) + 1; /* 0: none */
 
 	/* Whole large frames, if there is room for one. */
@@ -290,9 +295,9 @@ int morsel_scatter_init(void)
 {
 	int err;
 
-	err = morsel_inject(LOAD_DEVICES)
-		      ? -ENOMEM
-		      : bus_register_notifier(&platform_bus_type, &platform_block);
+	err = morsel_inject(LOAD_DEVICES) ?
+		      -ENOMEM :
+		      bus_register_notifier(&platform_bus_type, &platform_block);
 #ifdef CONFIG_PCI
 	if (!err) {
 		err = bus_register_notifier(&pci_bus_type, &pci_block);

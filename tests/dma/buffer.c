@@ -5,6 +5,7 @@
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -87,9 +88,9 @@ struct edu_buffer *edu_buffer_pin(struct device *dev, unsigned long start, size_
 	err = pin(buffer, start);
 	if (err)
 		goto free;
-	/* Contiguous pages become one segment. */
-	err = sg_alloc_table_from_pages(&buffer->pinned, buffer->pages, buffer->nr_pages, 0, bytes,
-					GFP_KERNEL);
+	/* Contiguous pages become one segment, of 2 GiB at most: longer ones the kernel may not map. */
+	err = sg_alloc_table_from_pages_segment(&buffer->pinned, buffer->pages, buffer->nr_pages, 0,
+						bytes, SZ_2G, GFP_KERNEL);
 	if (err)
 		goto unpin;
 	return buffer;
@@ -136,8 +137,8 @@ void edu_buffer_unmap(struct edu_buffer *buffer)
 }
 
 /* Where it is mapped read-only the copy into it faults, as one into memory of the process might. */
-static int copy_in_map(const struct iosys_map *map, size_t offset, size_t length, void __user *memory,
-		       enum dma_data_direction direction)
+static int copy_in_map(const struct iosys_map *map, size_t offset, size_t length,
+		       void __user *memory, enum dma_data_direction direction)
 {
 	unsigned long left;
 
@@ -152,8 +153,8 @@ static int copy_in_map(const struct iosys_map *map, size_t offset, size_t length
 	return left ? -EFAULT : 0;
 }
 
-int edu_buffer_cpu_copy(struct edu_buffer *buffer, size_t offset, size_t length, void __user *memory,
-			enum dma_data_direction direction)
+int edu_buffer_cpu_copy(struct edu_buffer *buffer, size_t offset, size_t length,
+			void __user *memory, enum dma_data_direction direction)
 {
 	struct dma_buf *dmabuf;
 	struct iosys_map map;

@@ -4,8 +4,8 @@
 //
 // Thread safety. lookup(), subtree(), run(), next(): any time, lock-free, inside the host's
 // read-side section (RCU) so that tables stay readable. install(), grow(), persist(): concurrently
-// with each other and with readers, lock-free. split(), merge(), promote(), remove(), free(): one at
-// a time, and none of those meanwhile, but for grow(); readers may go on.
+// with each other and with readers, lock-free. split(), merge(), promote(), remove(), free(): one
+// at a time, and none of those meanwhile, but for grow(); readers may go on.
 //
 // The order that keeps the twins in step: a leaf is installed in rw first and in ro last, and all
 // tables on both paths exist before the first of the two. So who finds it in ro finds it in rw;
@@ -206,15 +206,14 @@ class Tree {
     Table *old[2], *fresh[2] = {};
     for (const Twin twin : twins) {
       old[unsigned(twin)] = parent(twin, first);
-      if (status.ok()) status = copy_with(twin, old[unsigned(twin)], first, pfns, count,
-                                          fresh[unsigned(twin)]);
+      if (status.ok())
+        status = copy_with(twin, old[unsigned(twin)], first, pfns, count, fresh[unsigned(twin)]);
     }
     for (const Twin twin : twins)
       if (!status.ok() && fresh[unsigned(twin)] != nullptr)
         host_.free_table(fresh[unsigned(twin)], Level::pmd);
     if (!status.ok()) return status;
-    for (const Twin twin : twins)
-      relink(twin, first, old[unsigned(twin)], fresh[unsigned(twin)]);
+    for (const Twin twin : twins) relink(twin, first, old[unsigned(twin)], fresh[unsigned(twin)]);
     for (const Twin twin : twins) {
       for (u64 i = 0; i < count; i++)
         if (pfns[i] != 0)
@@ -455,7 +454,8 @@ class Tree {
   }
 
   /// `fresh` takes the place of `old`, the pmd table above a page. The tree may be growing on top
-  /// of it meanwhile, and nothing else changes: if the root is not `old` (any more), it stays above.
+  /// of it meanwhile, and nothing else changes: if the root is not `old` (any more), it stays
+  /// above.
   void relink(Twin twin, Index index, Table* old, Table* fresh) {
     u64 seen = host_.address_of(old) | static_cast<u64>(Level::pmd);
     const u64 made = host_.address_of(fresh) | static_cast<u64>(Level::pmd);
@@ -532,8 +532,7 @@ class Tree {
                       range);
     }
     if (slot > first)
-      host_.changed(Site::persisted_entries, &table->at(first),
-                    (slot - first) * sizeof(Entry));
+      host_.changed(Site::persisted_entries, &table->at(first), (slot - first) * sizeof(Entry));
   }
 
   /// True if the table is empty when it returns.

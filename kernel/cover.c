@@ -280,7 +280,8 @@ static int put_in_pud(struct cover *cover, pud_t *pud, unsigned long index, unsi
 				&value) != MORSEL_TABLE)
 		return 0;
 	if (pud_none(*pud) || was == SLOT_PARKED)
-		*state = SLOT_BARE; /* whatever is there, nobody put anything into an empty table of ours */
+		/* Whatever is there, nobody put anything into an empty table of ours. */
+		*state = SLOT_BARE;
 	else if (!pud_leaf(*pud) && !pud_bad(*pud))
 		*state = state_over_pmd_table(cover, pud_page(*pud));
 	if (*state != was)
@@ -348,8 +349,7 @@ static int put_in_pmd(struct cover *cover, pmd_t *pmd, unsigned long index, unsi
 	ptl = pmd_lock(mm, pmd);
 	if (pmd_none(*pmd) || was == SLOT_PARKED) {
 		*state = SLOT_BARE;
-	} else if (!pmd_leaf(*pmd) && !pmd_bad(*pmd) &&
-		   pte_table_is_empty(cover, pmd_page(*pmd))) {
+	} else if (!pmd_leaf(*pmd) && !pmd_bad(*pmd) && pte_table_is_empty(cover, pmd_page(*pmd))) {
 		*state = (unsigned long)pmd_page(*pmd);
 		if (below == MORSEL_LEAF) {
 			fill_own_table(cover, pmd_page(*pmd), index, ptl);
@@ -400,7 +400,8 @@ static long put_in_subtrees(struct cover *cover, struct graft_run *run, unsigned
 			    unsigned int last)
 {
 	unsigned long size = slot_size(run->level);
-	unsigned long wanted = (cover->address - run->node.start) / size; /* huge if it lies before */
+	/* Huge if it lies before. */
+	unsigned long wanted = (cover->address - run->node.start) / size;
 	unsigned int count = last - first, turn;
 	spinlock_t *ptl = NULL;
 	long added = 0;
@@ -556,8 +557,8 @@ static bool prepare(struct graft_table *table, struct cover *cover)
 			entries = max(entries, segment->level == MORSEL_PMD ? PTRS_PER_PTE : count);
 		if (known)
 			continue;
-		run = morsel_may_fail(RUN, kzalloc(struct_size(run, slots, count),
-						   GFP_KERNEL_ACCOUNT));
+		run = morsel_may_fail(RUN,
+				      kzalloc(struct_size(run, slots, count), GFP_KERNEL_ACCOUNT));
 		if (!run)
 			return false;
 		run->node.start = segment->start;
@@ -728,8 +729,9 @@ static vm_fault_t put_in(struct vm_fault *vmf, struct graft_table *table, struct
 	result = reached(table, cover) || !cover->blocked ? VM_FAULT_NOPAGE : VM_FAULT_SIGBUS;
 	spin_unlock(&table->lock);
 	if (result == VM_FAULT_SIGBUS)
-		pr_warn_ratelimited("morselfs: %s[%d]: page table at %lx is in use by something else, cannot map\n",
-				    current->comm, current->pid, vmf->address);
+		pr_warn_ratelimited(
+			"morselfs: %s[%d]: page table at %lx is in use by something else, cannot map\n",
+			current->comm, current->pid, vmf->address);
 	return result;
 }
 

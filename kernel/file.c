@@ -222,8 +222,8 @@ static ssize_t write_pages(struct inode *inode, loff_t pos, struct iov_iter *fro
 	}
 	zero_behind_eof(inode, pos);
 	while (iov_iter_count(from)) {
-		enum morsel_touch touch = slot_is_within(pos, start, end) ? MORSEL_TOUCH_WHOLE :
-									    MORSEL_TOUCH_PART;
+		enum morsel_touch touch =
+			slot_is_within(pos, start, end) ? MORSEL_TOUCH_WHOLE : MORSEL_TOUCH_PART;
 
 		ret = fatal_signal_pending(current) ? -EINTR :
 						      write_some(inode, pos, from, size, touch);
@@ -469,8 +469,7 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
 	inode_lock(inode);
 	/* The VFS has asked before the lock; chattr(1) may have had it meanwhile. */
 	err = -EPERM;
-	if (morsel_is_frozen(inode) ||
-	    (IS_APPEND(inode) && (mode & ~FALLOC_FL_KEEP_SIZE)))
+	if (morsel_is_frozen(inode) || (IS_APPEND(inode) && (mode & ~FALLOC_FL_KEEP_SIZE)))
 		goto out;
 	err = file_modified(file);
 	if (err)

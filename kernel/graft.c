@@ -444,7 +444,8 @@ static int invalidate_range_start(struct mmu_notifier *notifier,
 	 */
 	take_out(table, range->start, range->end,
 		 !mmu_notifier_range_blockable(range) ? TAKER_ATOMIC :
-		 range->event == MMU_NOTIFY_UNMAP ? TAKER_ALONE : TAKER_BESIDE_WALKERS);
+		 range->event == MMU_NOTIFY_UNMAP     ? TAKER_ALONE :
+							TAKER_BESIDE_WALKERS);
 	return 0;
 }
 

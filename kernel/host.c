@@ -133,9 +133,10 @@ int morsel_host_init(void)
 		.table = _PAGE_TABLE,
 		/* pgprot_val(): with the memory-encryption mask; NX where the CPU has it. */
 		.leaf[MORSEL_RW] = (pgprot_val(vm_get_page_prot(VM_SHARED | VM_READ | VM_WRITE)) &
-				    __supported_pte_mask) | _PAGE_DIRTY | _PAGE_SOFT_DIRTY,
-		.leaf[MORSEL_RO] = pgprot_val(vm_get_page_prot(VM_SHARED | VM_READ)) &
-				   __supported_pte_mask,
+				    __supported_pte_mask) |
+				   _PAGE_DIRTY | _PAGE_SOFT_DIRTY,
+		.leaf[MORSEL_RO] =
+			pgprot_val(vm_get_page_prot(VM_SHARED | VM_READ)) & __supported_pte_mask,
 	};
 
 	if (!morsel_tree_init(&format, PAGE_OFFSET)) {

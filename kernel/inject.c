@@ -40,7 +40,7 @@ static const char *const names[] = {
 #define SITE_NAME(name, text) text,
 	MORSEL_SITES(SITE_NAME)
 #undef SITE_NAME
-	"any",
+		"any",
 };
 
 /* Guards what follows. */
@@ -84,7 +84,7 @@ static int inject_set(const char *text, const struct kernel_param *param)
 		return -EINVAL;
 	new.site = match_string(names, ARRAY_SIZE(names), name);
 	new.all = !strcmp(which, "all");
-	if (new.site < 0 || (!new.all && kstrtoul(which, 10, &new.nth)))
+	if (new.site < 0 || (!new.all &&kstrtoul(which, 10, &new.nth)))
 		return -EINVAL;
 	obey(&new);
 	static_branch_enable(&morsel_inject_enabled);

@@ -11,6 +11,8 @@
 #include <linux/jump_label.h>
 
 /* The places, by the names that the user sees. */
+/* A line each. */
+/* clang-format off */
 #define MORSEL_SITES(site)                                                                \
 	/* when the module is loaded */                                                   \
 	site(LOAD_WORKERS, "load-workers")                                                \
@@ -62,12 +64,13 @@
 	site(SCATTER, "scatter")                                                          \
 	site(DEVICE_MAPPING, "device-mapping")                                            \
 	site(DEVICE_TABLE, "device-table")
+/* clang-format on */
 
 enum morsel_site {
 #define MORSEL_SITE_ENUM(name, text) MORSEL_SITE_##name,
 	MORSEL_SITES(MORSEL_SITE_ENUM)
 #undef MORSEL_SITE_ENUM
-	MORSEL_SITE_COUNT
+		MORSEL_SITE_COUNT
 };
 
 DECLARE_STATIC_KEY_FALSE(morsel_inject_enabled);
@@ -75,9 +78,8 @@ DECLARE_STATIC_KEY_FALSE(morsel_inject_enabled);
 bool morsel_inject_asked(enum morsel_site site);
 
 /* True if the caller shall go on as if it had got nothing. Never sleeps. */
-#define morsel_inject(site)                                                               \
-	(static_branch_unlikely(&morsel_inject_enabled) &&                                \
-	 morsel_inject_asked(MORSEL_SITE_##site))
+#define morsel_inject(site) \
+	(static_branch_unlikely(&morsel_inject_enabled) && morsel_inject_asked(MORSEL_SITE_##site))
 
 /* What the allocation gives, or NULL. */
 #define morsel_may_fail(site, allocation) (morsel_inject(site) ? NULL : (allocation))

@@ -45,11 +45,9 @@ static void morsel_construct_inode(void *object)
 
 int morsel_inode_cache_init(void)
 {
-	morsel_inode_cache =
-		morsel_may_fail(LOAD_INODES,
-				kmem_cache_create("morselfs_inode", sizeof(struct morsel_inode), 0,
-						  SLAB_ACCOUNT,
-						  morsel_construct_inode));
+	morsel_inode_cache = morsel_may_fail(
+		LOAD_INODES, kmem_cache_create("morselfs_inode", sizeof(struct morsel_inode), 0,
+					       SLAB_ACCOUNT, morsel_construct_inode));
 	return morsel_inode_cache ? 0 : -ENOMEM;
 }
 
@@ -236,8 +234,8 @@ int morsel_setattr(struct morsel_idmap *idmap, struct dentry *dentry, struct iat
 	if (morsel_pool_is_shut_down(inode))
 		return -EIO;
 	/* ftruncate(2) of a file that was open by then; the VFS refuses the rest. */
-	if (IS_IMMUTABLE(inode) || ((IS_APPEND(inode) || morsel_is_sealed(inode)) &&
-				    (attr->ia_valid & ATTR_SIZE)))
+	if (IS_IMMUTABLE(inode) ||
+	    ((IS_APPEND(inode) || morsel_is_sealed(inode)) && (attr->ia_valid & ATTR_SIZE)))
 		return -EPERM;
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)

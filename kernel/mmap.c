@@ -171,9 +171,8 @@ static bool morsel_may_graft(struct vm_area_struct *vma)
 /* Of a dma-buf's file only its range can be had, by remap_file_pages(2) neither. */
 static bool is_in_range(const struct morsel_opened *opened, struct vm_area_struct *vma)
 {
-	return !opened->pages ||
-	       (vma->vm_pgoff >= opened->first &&
-		vma->vm_pgoff + vma_pages(vma) <= opened->first + opened->pages);
+	return !opened->pages || (vma->vm_pgoff >= opened->first &&
+				  vma->vm_pgoff + vma_pages(vma) <= opened->first + opened->pages);
 }
 
 int morsel_mmap(struct file *file, struct vm_area_struct *vma)

@@ -290,13 +290,13 @@ void morsel_uncharge(struct percpu_counter *used, long count);
 bool morsel_is_above(struct percpu_counter *used, unsigned long limit);
 
 /* `what` is a field of struct morsel_inode and of struct morsel_counts: counts in both. */
-#define morsel_count(of, what, change)                                                    \
-	do {                                                                              \
-		struct inode *inode_ = (of);                                              \
-		long change_ = (change);                                                  \
-                                                                                          \
-		atomic_long_add(change_, &MORSEL_I(inode_)->what);                        \
-		this_cpu_add(MORSEL_SB(inode_->i_sb)->counts->what, change_);             \
+#define morsel_count(of, what, change)                                        \
+	do {                                                                  \
+		struct inode *inode_ = (of);                                  \
+		long change_ = (change);                                      \
+                                                                              \
+		atomic_long_add(change_, &MORSEL_I(inode_)->what);            \
+		this_cpu_add(MORSEL_SB(inode_->i_sb)->counts->what, change_); \
 	} while (0)
 
 /*
@@ -353,7 +353,8 @@ unsigned int morsel_object_run(struct inode *inode, pgoff_t index, unsigned int 
  * On a pool, for a hole: fills it with a page of data, which need not be zeroed before. False if that
  * did not come about, whatever the reason; then `from` is where it was.
  */
-bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from, loff_t size);
+bool morsel_object_write_new(struct inode *inode, pgoff_t index, struct iov_iter *from,
+			     loff_t size);
 
 /* morsel_object_fill() for a fault: on a pool, waits while it is frozen. */
 struct page *morsel_object_fill_fault(struct inode *inode, pgoff_t index, enum morsel_touch touch);
@@ -498,17 +499,15 @@ int morsel_mpol_parse(struct fs_context *fc, const char *value, struct morsel_mp
 void morsel_mpol_set(struct morsel_sb *msb, const struct morsel_mpol *policy);
 void morsel_mpol_show(struct seq_file *seq, struct morsel_sb *msb);
 /* A frame for the page `index` of the inode, from where the mount wants it. */
-struct folio *morsel_mpol_alloc(struct inode *inode, pgoff_t index, gfp_t gfp,
-				unsigned int order);
+struct folio *morsel_mpol_alloc(struct inode *inode, pgoff_t index, gfp_t gfp, unsigned int order);
 /* The same in place of one on `node`, for somebody else: if the mount does not say, from there. */
 struct folio *morsel_mpol_alloc_near(struct inode *inode, pgoff_t index, gfp_t gfp,
 				     unsigned int order, int node);
 
 /* mmap.c */
 int morsel_mmap(struct file *file, struct vm_area_struct *vma);
-unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr,
-				       unsigned long len, unsigned long pgoff,
-				       unsigned long flags);
+unsigned long morsel_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				       unsigned long pgoff, unsigned long flags);
 
 /* ordinary.c */
 vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf);
@@ -535,8 +534,7 @@ extern const struct file_operations morsel_file_operations;
 extern const struct address_space_operations morsel_aops;
 
 /* inode.c */
-struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_t mode,
-			       dev_t dev);
+struct inode *morsel_new_inode(struct super_block *sb, struct inode *dir, umode_t mode, dev_t dev);
 extern const struct inode_operations morsel_file_inode_operations;
 
 /* namei.c */

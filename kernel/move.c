@@ -107,7 +107,8 @@ void morsel_retired_forget(struct inode *inode, pgoff_t first, pgoff_t last)
 	unsigned int i;
 
 	list_for_each_entry(retired, &mi->retired, list) {
-		if (retired->base >= last || retired->base + PTRS_PER_PMD * MORSEL_HUGE_PAGES <= first)
+		if (retired->base >= last ||
+		    retired->base + PTRS_PER_PMD * MORSEL_HUGE_PAGES <= first)
 			continue;
 		for (i = 0; i < retired->pmd_count; i++)
 			morsel_tree_forget(&mi->tree, retired->pmd[i], retired->base, first, last);
@@ -414,8 +415,8 @@ static void promote_mapped(struct move *move, struct morsel_moved *moved)
 		end_move(move);
 		return;
 	}
-	WRITE_ONCE(mi->retired_pages, mi->retired_pages + move->retired->pmd_count +
-					      move->retired->pte_count);
+	WRITE_ONCE(mi->retired_pages,
+		   mi->retired_pages + move->retired->pmd_count + move->retired->pte_count);
 	move->retired->base = round_down(move->first, PTRS_PER_PMD * MORSEL_HUGE_PAGES);
 	list_add(&move->retired->list, &mi->retired);
 	move->retired = NULL;
@@ -454,15 +455,15 @@ static struct mem_cgroup *payer_of(struct inode *inode, pgoff_t first)
 	return memcg;
 }
 
-static struct folio *allocate_frame(struct move *move, pgoff_t index, unsigned int order,
-				    gfp_t gfp, int node)
+static struct folio *allocate_frame(struct move *move, pgoff_t index, unsigned int order, gfp_t gfp,
+				    int node)
 {
 	struct mem_cgroup *before = set_active_memcg(move->payer);
 	struct folio *folio;
 
-	folio = morsel_may_fail(MOVE_FRAME,
-				morsel_mpol_alloc_near(move->inode, index, gfp | __GFP_ACCOUNT,
-						       order, node));
+	folio = morsel_may_fail(
+		MOVE_FRAME,
+		morsel_mpol_alloc_near(move->inode, index, gfp | __GFP_ACCOUNT, order, node));
 	set_active_memcg(before);
 	return folio;
 }
@@ -524,8 +525,8 @@ static void choose(struct move *move, gfp_t gfp, struct morsel_moved *moved)
 			move->target[slot] = page_folio(pfn_to_page(move->pfn[slot][0]));
 			continue;
 		}
-		move->target[slot] = allocate_frame(move, start_of(move, slot), MORSEL_HUGE_ORDER, gfp,
-						    pfn_to_nid(move->pfn[slot][0]));
+		move->target[slot] = allocate_frame(move, start_of(move, slot), MORSEL_HUGE_ORDER,
+						    gfp, pfn_to_nid(move->pfn[slot][0]));
 		if (move->target[slot])
 			continue;
 		give_up(move, slot, -ENOMEM, moved);

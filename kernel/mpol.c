@@ -77,13 +77,18 @@ static int parse_nodes(struct fs_context *fc, const char *value, const struct pi
 		return invalfc(fc, "mpol=%s: '%s' takes no nodes: leave out what follows the colon",
 			       value, pieces->name->name);
 	if (one && strspn(pieces->nodes, "0123456789") != strlen(pieces->nodes))
-		return invalfc(fc, "mpol=%s: 'prefer' takes one node: give one number, or 'prefer (many):' with a list",
-			       value);
+		return invalfc(
+			fc,
+			"mpol=%s: 'prefer' takes one node: give one number, or 'prefer (many):' with a list",
+			value);
 	if (nodelist_parse(pieces->nodes, *nodes) || nodes_empty(*nodes))
-		return invalfc(fc, "mpol=%s: '%s' is no list of nodes: give numbers and ranges, such as 0,2-3",
-			       value, pieces->nodes);
+		return invalfc(
+			fc,
+			"mpol=%s: '%s' is no list of nodes: give numbers and ranges, such as 0,2-3",
+			value, pieces->nodes);
 	if (!nodes_subset(*nodes, FRAME_NODES))
-		return invalfc(fc, "mpol=%s names nodes without memory for files: give some of %*pbl",
+		return invalfc(fc,
+			       "mpol=%s names nodes without memory for files: give some of %*pbl",
 			       value, nodemask_pr_args(&FRAME_NODES));
 	return 0;
 }
@@ -95,11 +100,15 @@ static int parse_nodes(struct fs_context *fc, const char *value, const struct pi
 static int parse_flag(struct fs_context *fc, const char *value, const struct pieces *pieces)
 {
 	if (!is_word(pieces->flag, pieces->flag_length, "static"))
-		return invalfc(fc, "mpol=%s: the flag '%.*s' is not supported: nodes have the machine's numbers; leave it out, or give 'static'",
-			       value, (int)pieces->flag_length, pieces->flag);
+		return invalfc(
+			fc,
+			"mpol=%s: the flag '%.*s' is not supported: nodes have the machine's numbers; leave it out, or give 'static'",
+			value, (int)pieces->flag_length, pieces->flag);
 	if (!pieces->nodes && pieces->name->wanted != NODES_MAYBE)
-		return invalfc(fc, "mpol=%s: 'static' is about nodes, and there are none: give them, or leave it out",
-			       value);
+		return invalfc(
+			fc,
+			"mpol=%s: 'static' is about nodes, and there are none: give them, or leave it out",
+			value);
 	return 0;
 }
 
@@ -113,8 +122,10 @@ int morsel_mpol_parse(struct fs_context *fc, const char *value, struct morsel_mp
 		return invalfc(fc, "mpol= is not supported by a kernel without NUMA: leave it out");
 	cut(value, &pieces);
 	if (!pieces.name)
-		return invalfc(fc, "mpol=%s is unknown: give default, local, prefer:NODE, 'prefer (many):NODES', bind:NODES, interleave or interleave:NODES",
-			       value);
+		return invalfc(
+			fc,
+			"mpol=%s is unknown: give default, local, prefer:NODE, 'prefer (many):NODES', bind:NODES, interleave or interleave:NODES",
+			value);
 	if (pieces.nodes)
 		err = parse_nodes(fc, value, &pieces, &new.nodes);
 	else if (pieces.name->wanted == NODES_SOME)

@@ -132,8 +132,8 @@ struct page *morsel_object_get_nowait(struct inode *inode, pgoff_t index)
 		if (!folio_try_get(folio))
 			continue;
 		/* The large frame that it was part of may have been broken up, too. */
-		if (page_folio(pfn_to_page(leaf.pfn)) == folio &&
-		    lookup(inode, index, &again) && again.pfn == leaf.pfn) {
+		if (page_folio(pfn_to_page(leaf.pfn)) == folio && lookup(inode, index, &again) &&
+		    again.pfn == leaf.pfn) {
 			page = pfn_to_page(leaf.pfn);
 			break;
 		}
@@ -238,7 +238,8 @@ unsigned long morsel_object_row(struct inode *inode, pgoff_t index, unsigned lon
 	return row_of_small(inode, index, min3(most, left, (unsigned long)MORSEL_RUN_PAGES), pfn);
 }
 
-static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order, gfp_t gfp)
+static struct page *allocate_frame(struct inode *inode, pgoff_t first, unsigned int order,
+				   gfp_t gfp)
 {
 	struct morsel_pool *pool = morsel_pool_of(inode);
 	struct folio *folio;
@@ -456,7 +457,8 @@ void morsel_object_fill_ahead(struct morsel_opened *opened, pgoff_t index, pgoff
 	unsigned long distance = index - READ_ONCE(opened->last_touched);
 	unsigned int count = 1;
 
-	if (distance && distance <= MORSEL_HUGE_PAGES && distance == READ_ONCE(opened->touch_distance))
+	if (distance && distance <= MORSEL_HUGE_PAGES &&
+	    distance == READ_ONCE(opened->touch_distance))
 		count = min(2 * READ_ONCE(opened->touch_count), AHEAD_PAGES);
 	WRITE_ONCE(opened->touch_distance, distance);
 	WRITE_ONCE(opened->touch_count, count);

@@ -47,14 +47,13 @@ int morsel_opened_get(struct inode *inode, struct file *file);
 int morsel_release(struct inode *inode, struct file *file);
 
 /* `what` is one of the counts above: counts here and in the mount. */
-#define morsel_opened_count(of, what, change)                                             \
-	do {                                                                              \
-		struct morsel_opened *opened_ = (of);                                     \
-		long change_ = (change);                                                  \
-                                                                                          \
-		atomic_long_add(change_, &opened_->what);                                 \
-		this_cpu_add(MORSEL_SB(opened_->mapping.host->i_sb)->counts->what,        \
-			     change_);                                                    \
+#define morsel_opened_count(of, what, change)                                                \
+	do {                                                                                 \
+		struct morsel_opened *opened_ = (of);                                        \
+		long change_ = (change);                                                     \
+                                                                                             \
+		atomic_long_add(change_, &opened_->what);                                    \
+		this_cpu_add(MORSEL_SB(opened_->mapping.host->i_sb)->counts->what, change_); \
 	} while (0)
 
 /* The sums over all that have the file open. They sleep. */

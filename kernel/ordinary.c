@@ -102,8 +102,7 @@ static void fault_around(struct vm_fault *vmf, struct inode *inode, struct folio
 static vm_fault_t map_zeros(struct vm_fault *vmf, struct inode *inode)
 {
 	morsel_pool_zeros_mapped(inode);
-	return vmf_insert_mixed(vmf->vma, vmf->address,
-				pfn_to_pfn_t(my_zero_pfn(vmf->address)));
+	return vmf_insert_mixed(vmf->vma, vmf->address, pfn_to_pfn_t(my_zero_pfn(vmf->address)));
 }
 
 vm_fault_t morsel_ordinary_fault(struct vm_fault *vmf)

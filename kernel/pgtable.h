@@ -12,8 +12,10 @@
 
 #include "tree_api.h"
 
-#if !(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)) && \
-	!(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0))
+#if !(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) &&      \
+      LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)) &&      \
+	!(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
+	  LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0))
 #error "morselfs depends on how the kernel handles page tables; it is known to be right on 6.1 and 6.12 only"
 #endif
 
@@ -23,7 +25,8 @@
  * asynchronous write protection off VM_DONTEXPAND mappings: with it mprotect() would make pte
  * tables below the empty table that the parked slots of all processes lead to (graft.c).
  */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 117)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
+	LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 117)
 #error "morselfs needs 6.12.117 or later: older 6.12 kernels are not tested, and some would crash in lib/buildid.c"
 #endif
 

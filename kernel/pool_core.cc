@@ -9,7 +9,8 @@ using namespace morsel::core;
 using namespace morsel::core::pool;
 
 static_assert(sizeof(morsel_attributes) == sizeof(Attributes));
-static_assert(__builtin_offsetof(morsel_attributes, change) == __builtin_offsetof(Attributes, change));
+static_assert(__builtin_offsetof(morsel_attributes, change) ==
+              __builtin_offsetof(Attributes, change));
 static_assert(sizeof(morsel_directory) == sizeof(Directory));
 
 namespace {
@@ -18,14 +19,20 @@ constexpr int enomem = -12, eexist = -17, einval = -22, enospc = -28, efbig = -2
 
 int errno_of(Status status) {
   switch (status.error()) {
-    case Error::none: return 0;
-    case Error::no_memory: return enomem;
-    case Error::occupied: return eexist;
+    case Error::none:
+      return 0;
+    case Error::no_memory:
+      return enomem;
+    case Error::occupied:
+      return eexist;
     case Error::no_space:
-    case Error::too_large: return enospc;
+    case Error::too_large:
+      return enospc;
     case Error::not_a_pool:
-    case Error::unsupported: return einval;
-    case Error::damaged: return euclean;
+    case Error::unsupported:
+      return einval;
+    case Error::damaged:
+      return euclean;
   }
   return efbig;
 }
@@ -88,23 +95,40 @@ void* storage_of(morsel_core& core) {
 
 const char* text_of(Finding::Kind kind) {
   switch (kind) {
-    case Finding::Kind::half_leaf: return "a leaf in one twin only";
-    case Finding::Kind::beyond_end: return "a leaf beyond the end of its file";
-    case Finding::Kind::flags_set: return "changed flags of an entry";
-    case Finding::Kind::bad_root: return "a bad root";
-    case Finding::Kind::bad_entry: return "a bad page-table entry";
-    case Finding::Kind::bad_leaf: return "a bad leaf, with a sound one in the other twin";
-    case Finding::Kind::frame_twice: return "a frame that something else has already";
-    case Finding::Kind::twins_differ: return "a page that is two frames";
-    case Finding::Kind::bad_inode: return "a name of something that is no inode";
-    case Finding::Kind::bad_attributes: return "bad attributes";
-    case Finding::Kind::bad_word: return "what this type of inode has not";
-    case Finding::Kind::bad_link: return "a bad symbolic link";
-    case Finding::Kind::bad_xattrs: return "bad extended attributes";
-    case Finding::Kind::bad_names: return "a frame that holds no names";
-    case Finding::Kind::bad_name: return "a bad name";
-    case Finding::Kind::name_twice: return "a name that is there twice";
-    case Finding::Kind::directory_twice: return "a second name of a directory";
+    case Finding::Kind::half_leaf:
+      return "a leaf in one twin only";
+    case Finding::Kind::beyond_end:
+      return "a leaf beyond the end of its file";
+    case Finding::Kind::flags_set:
+      return "changed flags of an entry";
+    case Finding::Kind::bad_root:
+      return "a bad root";
+    case Finding::Kind::bad_entry:
+      return "a bad page-table entry";
+    case Finding::Kind::bad_leaf:
+      return "a bad leaf, with a sound one in the other twin";
+    case Finding::Kind::frame_twice:
+      return "a frame that something else has already";
+    case Finding::Kind::twins_differ:
+      return "a page that is two frames";
+    case Finding::Kind::bad_inode:
+      return "a name of something that is no inode";
+    case Finding::Kind::bad_attributes:
+      return "bad attributes";
+    case Finding::Kind::bad_word:
+      return "what this type of inode has not";
+    case Finding::Kind::bad_link:
+      return "a bad symbolic link";
+    case Finding::Kind::bad_xattrs:
+      return "bad extended attributes";
+    case Finding::Kind::bad_names:
+      return "a frame that holds no names";
+    case Finding::Kind::bad_name:
+      return "a bad name";
+    case Finding::Kind::name_twice:
+      return "a name that is there twice";
+    case Finding::Kind::directory_twice:
+      return "a second name of a directory";
   }
   return "something unknown";
 }
@@ -155,8 +179,8 @@ class MountWalker {
   Status name(Frame directory, Place place, const Name& name, const Object& object, bool first) {
     morsel_found found{};
     describe(object, found);
-    const int err = morsel_pool_name(core_.pool, directory, place, name.bytes, name.length, &found,
-                                     first);
+    const int err =
+        morsel_pool_name(core_.pool, directory, place, name.bytes, name.length, &found, first);
     if (err == eexist) return Error::occupied;
     return err == 0 ? Status{} : Status{Error::no_memory};
   }
@@ -181,7 +205,9 @@ class MountWalker {
     found.sound = object.sound;
     found.leaves = object.leaves;
     found.tables = object.tables;
-    found.birth = {header.type, header.rdev_major, header.rdev_minor,
+    found.birth = {header.type,
+                   header.rdev_major,
+                   header.rdev_minor,
                    {header.birth.seconds, header.birth.nanoseconds}};
     const Result<Attributes> attributes = read_attributes(inode);
     if (attributes.ok())
@@ -237,10 +263,17 @@ unsigned long morsel_core_frames(void* memory, unsigned long frames, const char*
   if (frames < least_frames) return 0;
   const Result<Superblock> superblock = read_superblock(media, whole);
   switch (superblock.error()) {
-    case Error::none: return superblock.value().frames;
-    case Error::not_a_pool: *why = "there is no pool on it: make one with mkfs.morselfs"; break;
-    case Error::unsupported: *why = "its pool is of a later version than this module"; break;
-    default: *why = "the pool's superblock is damaged: look at it with fsck.morselfs"; break;
+    case Error::none:
+      return superblock.value().frames;
+    case Error::not_a_pool:
+      *why = "there is no pool on it: make one with mkfs.morselfs";
+      break;
+    case Error::unsupported:
+      *why = "its pool is of a later version than this module";
+      break;
+    default:
+      *why = "the pool's superblock is damaged: look at it with fsck.morselfs";
+      break;
   }
   return 0;
 }
@@ -270,7 +303,8 @@ int morsel_core_open(morsel_core* core, morsel_opening* opening) {
   }
   morsel_pool_free_memory(marks);
   if (status.error() == Error::unsupported)
-    opening->why = "the pool was made at another physical address, and moves only where it may be written";
+    opening->why =
+        "the pool was made at another physical address, and moves only where it may be written";
   else if (status.error() == Error::damaged)
     opening->why = "the pool is damaged: repair it with fsck.morselfs";
   return errno_of(status);

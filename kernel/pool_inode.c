@@ -137,7 +137,8 @@ bool morsel_pool_is_read_only(struct morsel_pool *pool)
 
 static bool may_write(struct inode *inode)
 {
-	return !morsel_pool_is_read_only(morsel_pool_of(inode)) && !MORSEL_I(inode)->medium->damaged;
+	return !morsel_pool_is_read_only(morsel_pool_of(inode)) &&
+	       !MORSEL_I(inode)->medium->damaged;
 }
 
 void morsel_pool_save(struct inode *inode)
@@ -188,8 +189,7 @@ int morsel_pool_sync(struct super_block *sb, int wait)
 	spin_lock(&pool->dirty_lock);
 	list_splice_init(&pool->dirty, &some);
 	while (!list_empty(&some)) {
-		struct morsel_medium *medium =
-			list_first_entry(&some, struct morsel_medium, dirty);
+		struct morsel_medium *medium = list_first_entry(&some, struct morsel_medium, dirty);
 		struct inode *inode = igrab(medium->inode);
 
 		list_del_init(&medium->dirty);

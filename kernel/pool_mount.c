@@ -197,8 +197,7 @@ void morsel_pool_directory(struct morsel_pool *pool, const struct morsel_directo
 
 static int make_root(struct morsel_pool *pool)
 {
-	struct morsel_found found = { .frame = ROOT_FRAME, .sound = true,
-				      .birth.type = S_IFDIR };
+	struct morsel_found found = { .frame = ROOT_FRAME, .sound = true, .birth.type = S_IFDIR };
 	struct inode *root = read_inode(pool, &found);
 
 	if (IS_ERR(root))
@@ -228,13 +227,15 @@ static int read_pool(struct morsel_pool *pool, struct fs_context *fc)
 
 	for (frame = 0; frame <= ROOT_FRAME; frame++)
 		if (!morsel_pool_is_readable(pool, frame))
-			return errorf(fc, "%s: the beginning of the pool can't be read: the memory is broken",
-				      fc->source), -EIO;
+			return errorf(fc,
+				      "%s: the beginning of the pool can't be read: the memory is broken",
+				      fc->source),
+			       -EIO;
 	pool->frames = morsel_core_frames(pool->memory, room, &why);
 	if (!pool->frames)
 		return errorf(fc, "%s: %s", fc->source, why), -EINVAL;
-	pool->core = morsel_may_fail(POOL_CORE, kvzalloc(morsel_core_bytes(pool->frames, nr_cpu_ids),
-							 GFP_KERNEL));
+	pool->core = morsel_may_fail(
+		POOL_CORE, kvzalloc(morsel_core_bytes(pool->frames, nr_cpu_ids), GFP_KERNEL));
 	if (!pool->core)
 		return -ENOMEM;
 	morsel_core_init(pool->core, pool, pool->memory, (u64)pool->first_pfn << PAGE_SHIFT,
@@ -284,7 +285,8 @@ int morsel_pool_fill_super(struct super_block *sb, struct fs_context *fc, bool n
 	if (norecovery && !(fc->sb_flags & SB_RDONLY))
 		return errorf(fc, "norecovery needs ro: nothing may be written then"), -EINVAL;
 	if (!morsel_tree_is_as_on_media())
-		return errorf(fc, "this machine's page-table entries are not those of pools (memory encryption?)"),
+		return errorf(fc,
+			      "this machine's page-table entries are not those of pools (memory encryption?)"),
 		       -EOPNOTSUPP;
 	pool = morsel_may_fail(POOL, kzalloc(sizeof(*pool), GFP_KERNEL));
 	if (!pool)
@@ -324,7 +326,8 @@ int morsel_pool_reconfigure(struct super_block *sb, struct fs_context *fc)
 	if (READ_ONCE(pool->shut_down))
 		return errorf(fc, "the pool is shut down: unmount it"), -EIO;
 	if (!read_only && pool->fixed)
-		return errorf(fc, "the pool must stay read-only: it is damaged, or was mounted with norecovery, or the device is read-only"),
+		return errorf(fc,
+			      "the pool must stay read-only: it is damaged, or was mounted with norecovery, or the device is read-only"),
 		       -EROFS;
 	if (read_only)
 		morsel_pool_sync(sb, true);

@@ -62,8 +62,7 @@ static void queue_inode(struct morsel_sb *msb, struct morsel_inode *mi, unsigned
 
 	spin_lock(&msb->promote_lock);
 	/* Not what somebody waits to free: see morsel_promote_forget(). */
-	if (READ_ONCE(msb->promote_budget) &&
-	    !(msb->promote_current == mi && msb->promote_hurry)) {
+	if (READ_ONCE(msb->promote_budget) && !(msb->promote_current == mi && msb->promote_hurry)) {
 		mi->promote_known = true;
 		if (!mi->promote_queued || at < mi->promote_node.expires) {
 			dequeue(msb, mi);

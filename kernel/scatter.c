@@ -89,7 +89,7 @@ static long collect(struct inode *inode, pgoff_t first, unsigned long pages,
 		if (extent.pages && extent.pfn + extent.pages == pfn) {
 			extent.pages += row;
 		} else {
-			extent = (struct morsel_extent){.pfn = pfn, .pages = row};
+			extent = (struct morsel_extent){ .pfn = pfn, .pages = row };
 			count++;
 		}
 		if (extents)

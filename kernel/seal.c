@@ -64,9 +64,8 @@ static int wait_for_pins(struct inode *inode)
 			continue;
 		folio = page_folio(page);
 		/* A large frame that was split may have lost pages to other frames. */
-		next = morsel_frame_leaves(&folio->page) ?
-			       index + 1 :
-			       folio->index + folio_nr_pages(folio);
+		next = morsel_frame_leaves(&folio->page) ? index + 1 :
+							   folio->index + folio_nr_pages(folio);
 		held = frame_is_held(inode, folio);
 		folio_put(folio);
 		if (held) {

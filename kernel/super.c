@@ -145,11 +145,15 @@ static int parse_size(const char *text, u64 *value)
 static int check_blocks(struct fs_context *fc, const struct fs_parameter *param, u64 blocks)
 {
 	if (!blocks)
-		return invalfc(fc, "%s=%s leaves room for nothing: give more, or leave the option out for half of the memory",
-			       param->key, param->string);
+		return invalfc(
+			fc,
+			"%s=%s leaves room for nothing: give more, or leave the option out for half of the memory",
+			param->key, param->string);
 	if (blocks > totalram_pages())
-		return invalfc(fc, "%s=%s is more than the memory of this machine, %lu KiB: give less, at most 100%%",
-			       param->key, param->string, totalram_pages() << (PAGE_SHIFT - 10));
+		return invalfc(
+			fc,
+			"%s=%s is more than the memory of this machine, %lu KiB: give less, at most 100%%",
+			param->key, param->string, totalram_pages() << (PAGE_SHIFT - 10));
 	return 0;
 }
 
@@ -159,8 +163,10 @@ static int parse_option_size(struct fs_context *fc, struct fs_parameter *param)
 	u64 bytes;
 
 	if (parse_size(param->string, &bytes))
-		return invalfc(fc, "size=%s is not a size: give bytes, a number with k, m, g, t, p or e, or percent of the memory (size=50%%)",
-			       param->string);
+		return invalfc(
+			fc,
+			"size=%s is not a size: give bytes, a number with k, m, g, t, p or e, or percent of the memory (size=50%%)",
+			param->string);
 	options->size_blocks = bytes / PAGE_SIZE + !!(bytes % PAGE_SIZE);
 	return check_blocks(fc, param, options->size_blocks);
 }
@@ -171,8 +177,10 @@ static int parse_option_blocks(struct fs_context *fc, struct fs_parameter *param
 	u64 blocks;
 
 	if (parse_count(param->string, &blocks))
-		return invalfc(fc, "nr_blocks=%s is not a number of 4-KiB blocks: give digits, perhaps with k, m or g",
-			       param->string);
+		return invalfc(
+			fc,
+			"nr_blocks=%s is not a number of 4-KiB blocks: give digits, perhaps with k, m or g",
+			param->string);
 	options->nr_blocks = blocks;
 	return check_blocks(fc, param, blocks);
 }
@@ -183,8 +191,10 @@ static int parse_option_inodes(struct fs_context *fc, struct fs_parameter *param
 	u64 inodes;
 
 	if (parse_count(param->string, &inodes))
-		return invalfc(fc, "nr_inodes=%s is not a number of inodes: give digits, perhaps with k, m or g, or 0 for no limit",
-			       param->string);
+		return invalfc(
+			fc,
+			"nr_inodes=%s is not a number of inodes: give digits, perhaps with k, m or g, or 0 for no limit",
+			param->string);
 	options->nr_inodes = inodes;
 	return 0;
 }
@@ -195,8 +205,9 @@ static int parse_option_mode(struct fs_context *fc, struct fs_parameter *param)
 	unsigned int mode;
 
 	if (kstrtouint(param->string, 8, &mode) || mode > 07777)
-		return invalfc(fc, "mode=%s is not a directory's mode: give an octal number such as 1777",
-			       param->string);
+		return invalfc(
+			fc, "mode=%s is not a directory's mode: give an octal number such as 1777",
+			param->string);
 	options->mode = mode;
 	return 0;
 }
@@ -237,8 +248,10 @@ static int parse_option_huge(struct fs_context *fc, struct fs_parameter *param)
 
 	if (!morsel_huge_parse(param->string, &options->huge))
 		return 0;
-	return invalfc(fc, "huge=%s is unknown: give huge=within_size (2-MiB pages for what fills them), always (at the first touch), advise (where a program asks) or never",
-		       param->string);
+	return invalfc(
+		fc,
+		"huge=%s is unknown: give huge=within_size (2-MiB pages for what fills them), always (at the first touch), advise (where a program asks) or never",
+		param->string);
 }
 
 static int parse_option_mpol(struct fs_context *fc, struct fs_parameter *param)
@@ -254,8 +267,10 @@ static int parse_option_promote(struct fs_context *fc, struct fs_parameter *para
 	u64 budget;
 
 	if (parse_count(param->string, &budget) || budget > MORSEL_MOST_PROMOTE)
-		return invalfc(fc, "promote=%s is no number of MiB a second up to %u: give how many may be moved to 2-MiB pages in the background, 0 for none",
-			       param->string, MORSEL_MOST_PROMOTE);
+		return invalfc(
+			fc,
+			"promote=%s is no number of MiB a second up to %u: give how many may be moved to 2-MiB pages in the background, 0 for none",
+			param->string, MORSEL_MOST_PROMOTE);
 	options->promote = budget;
 	return 0;
 }
@@ -268,6 +283,7 @@ static int parse_option_norecovery(struct fs_context *fc, struct fs_parameter *p
 
 static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
+	/* clang-format off */
 	static int (*const parse[])(struct fs_context *fc, struct fs_parameter *param) = {
 		[OPT_SIZE] = parse_option_size,
 		[OPT_BLOCKS] = parse_option_blocks,
@@ -280,6 +296,7 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		[OPT_PROMOTE] = parse_option_promote,
 		[OPT_NORECOVERY] = parse_option_norecovery,
 	};
+	/* clang-format on */
 	struct morsel_options *options = fc->fs_private;
 	struct fs_parse_result result;
 	int option, err;
@@ -288,12 +305,15 @@ static int morsel_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	if (option == -ENOPARAM && !strcmp(param->key, "source"))
 		return option; /* what is mounted, by name: the VFS's */
 	if (option == -ENOPARAM)
-		return invalfc(fc, "unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, promote, mpol; on a pool, norecovery",
-			       param->key);
+		return invalfc(
+			fc,
+			"unknown option '%s': use size, nr_blocks, nr_inodes, mode, uid, gid, huge, promote, mpol; on a pool, norecovery",
+			param->key);
 	if (option < 0 && !strcmp(param->key, "norecovery"))
 		return invalfc(fc, "norecovery takes no value");
 	if (option < 0)
-		return invalfc(fc, "option '%s' needs a value: give %s=VALUE", param->key, param->key);
+		return invalfc(fc, "option '%s' needs a value: give %s=VALUE", param->key,
+			       param->key);
 	err = parse[option](fc, param);
 	if (!err) /* fsconfig(2) may go on after an error */
 		options->given |= BIT(option);
@@ -404,6 +424,7 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 	return 0;
 }
 
+/* clang-format off */
 #define MORSEL_SUPER_OPERATIONS                                                           \
 	.alloc_inode = morsel_alloc_inode,                                                \
 	.free_inode = morsel_free_inode,                                                  \
@@ -411,6 +432,7 @@ static int morsel_show_options(struct seq_file *seq, struct dentry *root)
 	.drop_inode = generic_delete_inode,                                               \
 	.statfs = morsel_statfs,                                                          \
 	.show_options = morsel_show_options
+/* clang-format on */
 
 static const struct super_operations morsel_super_operations = {
 	MORSEL_SUPER_OPERATIONS,
@@ -513,7 +535,9 @@ static int morsel_fill_pool(struct super_block *sb, struct fs_context *fc)
 	int err;
 
 	if (options->given & ~BIT(OPT_NORECOVERY))
-		return invalfc(fc, "a pool takes no option but norecovery: its size and its root are what mkfs.morselfs has made");
+		return invalfc(
+			fc,
+			"a pool takes no option but norecovery: its size and its root are what mkfs.morselfs has made");
 	options->nr_inodes = 0;
 	options->huge = MORSEL_HUGE_NEVER; /* a pool's pages are in no large folio */
 	err = prepare_super(sb, fc, 0);
@@ -551,8 +575,10 @@ static int morsel_get_tree(struct fs_context *fc)
 	if (fc->source && fc->source[0] == '/') {
 		err = lookup_bdev(fc->source, &device);
 		if (err)
-			return errorf(fc, "%s: is no block device (%d): give a pool's, or a name without a slash in front",
-				      fc->source, err), err;
+			return errorf(fc,
+				      "%s: is no block device (%d): give a pool's, or a name without a slash in front",
+				      fc->source, err),
+			       err;
 		return get_tree_nodev(fc, morsel_fill_pool);
 	}
 	return get_tree_nodev(fc, morsel_fill_super);
@@ -564,10 +590,13 @@ static int check_root_unchanged(struct fs_context *fc, const struct morsel_sb *m
 	const struct morsel_options *options = fc->fs_private;
 
 	if (is_given(options, OPT_MODE) && options->mode != msb->mode)
-		return invalfc(fc, "mode= can't change on a remount: use chmod on the mounted directory");
+		return invalfc(
+			fc, "mode= can't change on a remount: use chmod on the mounted directory");
 	if ((is_given(options, OPT_UID) && !uid_eq(options->uid, msb->uid)) ||
 	    (is_given(options, OPT_GID) && !gid_eq(options->gid, msb->gid)))
-		return invalfc(fc, "uid= and gid= can't change on a remount: use chown on the mounted directory");
+		return invalfc(
+			fc,
+			"uid= and gid= can't change on a remount: use chown on the mounted directory");
 	return 0;
 }
 
@@ -713,7 +742,8 @@ static void __exit morsel_exit(void)
 module_init(morsel_init);
 module_exit(morsel_exit);
 
-MODULE_DESCRIPTION("morselfs: files whose storage is a page-table subtree, mapped in constant time");
+MODULE_DESCRIPTION(
+	"morselfs: files whose storage is a page-table subtree, mapped in constant time");
 MODULE_ALIAS_FS("morselfs");
 #ifdef MORSELFS_VERSION
 MODULE_VERSION(MORSELFS_VERSION);

@@ -41,18 +41,18 @@ static u64 sum(struct morsel_sb *msb, size_t offset)
 	return max(total, 0L);
 }
 
-#define MOUNT_FILE(id)                                                                    \
-	static struct mount_file id##_file = {                                            \
-		.attr = { .name = #id, .mode = 0444 },                                    \
-		.value = id,                                                              \
+#define MOUNT_FILE(id)                                 \
+	static struct mount_file id##_file = {         \
+		.attr = { .name = #id, .mode = 0444 }, \
+		.value = id,                           \
 	}
 
 /* A file that shows a field of struct morsel_counts, in multiples of `unit`. */
-#define COUNT_FILE(id, field, unit)                                                       \
-	static u64 id(struct morsel_sb *msb)                                              \
-	{                                                                                 \
-		return sum(msb, offsetof(struct morsel_counts, field)) * (unit);          \
-	}                                                                                 \
+#define COUNT_FILE(id, field, unit)                                              \
+	static u64 id(struct morsel_sb *msb)                                     \
+	{                                                                        \
+		return sum(msb, offsetof(struct morsel_counts, field)) * (unit); \
+	}                                                                        \
 	MOUNT_FILE(id)
 
 static u64 size_bytes(struct morsel_sb *msb)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // core/'s tree, instantiated for the kernel, behind C doors. No kernel header is included.
-#include "../core/pool/layout.h"
 #include "../core/tree.h"
+#include "../core/pool/layout.h"
 
 #include "pool_api.h"
 
@@ -78,7 +78,8 @@ auto change(morsel_tree* tree, Change&& change_it) {
 }
 
 /// Who is at work on a tree in a pool: others may see what he installs or links before it is
-/// durable. He counts himself before the first of it can be seen, and out when all of it is durable.
+/// durable. He counts himself before the first of it can be seen, and out when all of it is
+/// durable.
 class Installer {
  public:
   explicit Installer(morsel_tree* tree) : tree_(tree->in_pool ? tree : nullptr) {
@@ -104,14 +105,21 @@ constexpr unsigned order_of(Level level) { return level == Level::pmd ? huge_ord
 
 int errno_of(Status status, bool in_pool = false) {
   switch (status.error()) {
-    case Error::none: return 0;
-    case Error::no_memory: return in_pool ? enospc : enomem;
-    case Error::too_large: return efbig;
-    case Error::occupied: return eexist;
-    case Error::no_space: return enospc;
+    case Error::none:
+      return 0;
+    case Error::no_memory:
+      return in_pool ? enospc : enomem;
+    case Error::too_large:
+      return efbig;
+    case Error::occupied:
+      return eexist;
+    case Error::no_space:
+      return enospc;
     case Error::not_a_pool:
-    case Error::unsupported: return einval;
-    case Error::damaged: return euclean;
+    case Error::unsupported:
+      return einval;
+    case Error::damaged:
+      return euclean;
   }
   return enomem;
 }
@@ -137,8 +145,9 @@ void write_out_of_bounds() {}
 extern "C" {
 
 bool morsel_tree_init(const morsel_format* format, unsigned long map) {
-  machine_format = {format->present,  format->write, format->accessed, format->dirty, format->huge,
-                    format->pfn_mask, format->table, {format->leaf[0], format->leaf[1]}};
+  machine_format = {
+      format->present, format->write,    format->accessed, format->dirty,
+      format->huge,    format->pfn_mask, format->table,    {format->leaf[0], format->leaf[1]}};
   direct_map = map;
   write_out_of_bounds();
   return machine_format.sound();
@@ -195,8 +204,8 @@ int morsel_tree_split(morsel_tree* tree, unsigned long index, bool must) {
   return errno_of(tree_of(tree, must).split(index));
 }
 
-void morsel_tree_merge(morsel_tree* tree, unsigned long index, unsigned long pfn,
-                       morsel_sink sink, void* context) {
+void morsel_tree_merge(morsel_tree* tree, unsigned long index, unsigned long pfn, morsel_sink sink,
+                       void* context) {
   tree_of(tree).merge(index, pfn, sink_to(sink, context));
 }
 

@@ -64,10 +64,10 @@ bool morsel_tree_lookup(struct morsel_tree *tree, enum morsel_twin twin, unsigne
 enum morsel_below morsel_tree_subtree(struct morsel_tree *tree, enum morsel_twin twin,
 				      unsigned long index, enum morsel_level slot,
 				      unsigned long *value);
-unsigned long morsel_tree_run(struct morsel_tree *tree, enum morsel_twin twin,
-			      unsigned long first, unsigned long count, unsigned long *ptes);
-unsigned long morsel_tree_next(struct morsel_tree *tree, unsigned long first,
-			       unsigned long last, bool data);
+unsigned long morsel_tree_run(struct morsel_tree *tree, enum morsel_twin twin, unsigned long first,
+			      unsigned long count, unsigned long *ptes);
+unsigned long morsel_tree_next(struct morsel_tree *tree, unsigned long first, unsigned long last,
+			       bool data);
 unsigned long morsel_tree_capacity(struct morsel_tree *tree);
 void morsel_tree_prune(struct morsel_tree *tree, unsigned long first, unsigned long last);
 bool morsel_tree_full(struct morsel_tree *tree, unsigned long index);

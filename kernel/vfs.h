@@ -64,6 +64,7 @@ long morsel_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
 long morsel_ioctl(struct file *file, unsigned int command, unsigned long argument);
 bool morsel_release_folio(struct folio *folio, gfp_t gfp);
 
+/* clang-format off */
 #define MORSEL_FILE_OPERATIONS                                                            \
 	.open = morsel_open,                                                              \
 	.release = morsel_release,                                                        \
@@ -77,6 +78,7 @@ bool morsel_release_folio(struct folio *folio, gfp_t gfp);
 	.fallocate = morsel_fallocate,                                                    \
 	.unlocked_ioctl = morsel_ioctl,                                                   \
 	.compat_ioctl = compat_ptr_ioctl
+/* clang-format on */
 
 /* xattr.c: from a pool. */
 int morsel_xattrs_read(struct inode *inode, const unsigned char *data, unsigned long bytes);

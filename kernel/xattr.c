@@ -52,8 +52,8 @@ static struct morsel_xattr *morsel_xattr_new(const char *prefix, const char *suf
 	struct morsel_xattr *xattr;
 	char *name;
 
-	xattr = morsel_may_fail(XATTR, kvmalloc(sizeof(*xattr) + size + name_size,
-						GFP_KERNEL_ACCOUNT));
+	xattr = morsel_may_fail(XATTR,
+				kvmalloc(sizeof(*xattr) + size + name_size, GFP_KERNEL_ACCOUNT));
 	if (!xattr)
 		return NULL;
 	name = xattr->value + size;
@@ -92,8 +92,7 @@ static size_t morsel_xattrs_room(struct morsel_inode *mi, const struct morsel_xa
  * freed, if any, is left in *unused: the old one, or `xattr` after an error.
  */
 static int morsel_xattr_replace(struct morsel_inode *mi, const char *name,
-				struct morsel_xattr *xattr, int flags,
-				struct morsel_xattr **unused)
+				struct morsel_xattr *xattr, int flags, struct morsel_xattr **unused)
 {
 	struct morsel_xattr *old = morsel_xattr_find(mi, name);
 	size_t room = morsel_xattrs_room(mi, xattr, old);
@@ -136,8 +135,8 @@ static u8 *put_xattr(u8 *at, const u8 *end, const struct morsel_xattr *xattr)
  * nothing, before it changes in memory. Nobody else changes it: the VFS holds i_rwsem, or the inode
  * is new.
  */
-static int write_to_pool(struct morsel_inode *mi, const char *name, const struct morsel_xattr *xattr,
-			 int flags)
+static int write_to_pool(struct morsel_inode *mi, const char *name,
+			 const struct morsel_xattr *xattr, int flags)
 {
 	struct morsel_xattr *old = morsel_xattr_find(mi, name), *other;
 	size_t room = morsel_core_xattr_limit();
@@ -252,12 +251,14 @@ static const struct xattr_handler morsel_security_xattr_handler = {
 	.set = morsel_xattr_set,
 };
 
+/* clang-format off */
 const struct xattr_handler *morsel_xattr_handlers[] = {
 	&morsel_user_xattr_handler,
 	&morsel_trusted_xattr_handler,
 	&morsel_security_xattr_handler,
-	NULL
+	NULL,
 };
+/* clang-format on */
 
 ssize_t morsel_listxattr(struct dentry *dentry, char *buffer, size_t size)
 {

@@ -70,7 +70,8 @@ struct morselfs_info {
  * Seals the file: from now on nobody can change its contents or its size, for ever; names,
  * mode and attributes can. It takes a descriptor that is open for writing (EBADF) and the file's
  * owner (EPERM). EBUSY: the file is mapped shared by a descriptor that is open for writing, or
- * pages of it are held by a device, io_uring or a pipe. Writing and opening for writing then give EPERM.
+ * pages of it are held by a device, io_uring or a pipe. Writing and opening for writing then give
+ * EPERM.
  */
 #define MORSELFS_IOC_SEAL _IO('m', 2)
 
@@ -137,17 +138,17 @@ struct morselfs_export {
 };
 
 /*
- * Exports the range as a dma-buf, which drivers of devices import. Holes are filled first. It takes a
- * descriptor that is open for reading, and, unless devices may only read, for writing (EBADF).
+ * Exports the range as a dma-buf, which drivers of devices import. Holes are filled first. It takes
+ * a descriptor that is open for reading, and, unless devices may only read, for writing (EBADF).
  *
- * EINVAL: not a range of the file. EPERM: devices may not write, as the file is sealed, immutable or
- * append-only. ENOSPC, EROFS: a hole could not be filled. EIO: a page is broken, or the pool shut down.
- * EOPNOTSUPP: devices may not write to a pool; the kernel has no dma-bufs.
+ * EINVAL: not a range of the file. EPERM: devices may not write, as the file is sealed, immutable
+ * or append-only. ENOSPC, EROFS: a hole could not be filled. EIO: a page is broken, or the pool
+ * shut down. EOPNOTSUPP: devices may not write to a pool; the kernel has no dma-bufs.
  *
  * The dma-buf keeps the file open. The memory stays that of the file as long as nobody removes it
  * there; what is removed is kept for the devices until the dma-buf is closed. A dma-buf that is not
- * read-only keeps the file from being sealed, as a mapping does, and both kinds keep 4-KiB pages from
- * being moved into 2-MiB ones.
+ * read-only keeps the file from being sealed, as a mapping does, and both kinds keep 4-KiB pages
+ * from being moved into 2-MiB ones.
  */
 #define MORSELFS_IOC_EXPORT _IOWR('m', 6, struct morselfs_export)
 

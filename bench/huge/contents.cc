@@ -85,7 +85,8 @@ nlohmann::ordered_json write_files(const std::string& directory, uint64_t bytes,
 }
 
 void map_files(const std::string& directory, uint64_t files) {
-  for (uint64_t number = 0; number < files; ++number) File(name_in(directory, number), O_RDONLY).touch();
+  for (uint64_t number = 0; number < files; ++number)
+    File(name_in(directory, number), O_RDONLY).touch();
 }
 
 }  // namespace morsel::bench

@@ -76,7 +76,8 @@ uint64_t move_slots(int fd, unsigned long request) {
   return range.done_bytes;
 }
 
-/// A demoted slot has its large frame still. When one page of it is another one, it has to be copied.
+/// A demoted slot has its large frame still. When one page of it is another one, it has to be
+/// copied.
 void scatter(int fd, uint64_t bytes) {
   const std::array<unsigned char, page_bytes> contents{1};
   for (uint64_t at = 0; at + pmd_slot_bytes <= bytes; at += pmd_slot_bytes)
@@ -119,8 +120,8 @@ Histogram read_words(const unsigned char* data, uint64_t pages, double seconds,
 }  // namespace
 
 nlohmann::ordered_json measure_reader(const ReaderOptions& options) {
-  void* shared = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* shared =
+      ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
   auto& progress = *static_cast<Progress*>(shared);
   const MapRequest request = whole_file(options.file);
@@ -145,12 +146,11 @@ nlohmann::ordered_json measure_reader(const ReaderOptions& options) {
   if (status != 0) throw std::runtime_error("the process that moves slots failed");
   const double seconds =
       options.moved ? static_cast<double>(progress.promoting_ns) / 1e9 : options.seconds;
-  nlohmann::ordered_json row{
-      {"bytes", request.bytes},
-      {"moved", options.moved},
-      {"reads", histogram.all()},
-      {"reads_per_s", static_cast<double>(histogram.all()) / seconds},
-      {"moved_bytes", progress.moved_bytes.load()}};
+  nlohmann::ordered_json row{{"bytes", request.bytes},
+                             {"moved", options.moved},
+                             {"reads", histogram.all()},
+                             {"reads_per_s", static_cast<double>(histogram.all()) / seconds},
+                             {"moved_bytes", progress.moved_bytes.load()}};
   for (const auto& [name, part] : {std::pair<const char*, double>{"p50_ns", 0.5},
                                    {"p99_ns", 0.99},
                                    {"p99.9_ns", 0.999},

@@ -58,11 +58,10 @@ nlohmann::ordered_json describe_leaves(const std::string& path) {
   const Mapping mapping(request);
   for (uint64_t page = 0; page < request.pages(); ++page) touch_page(mapping.data(), page);
   const LeafSurvey survey = survey_leaves(mapping.data(), request.pages());
-  nlohmann::ordered_json row{
-      {"bytes", request.bytes},
-      {"mapped_2m_bytes", survey.pmd_mapped},
-      {"looked", survey.small + survey.large + survey.other + survey.absent},
-      {"in_large_frames", survey.large}};
+  nlohmann::ordered_json row{{"bytes", request.bytes},
+                             {"mapped_2m_bytes", survey.pmd_mapped},
+                             {"looked", survey.small + survey.large + survey.other + survey.absent},
+                             {"in_large_frames", survey.large}};
   if (const auto info = query_info(mapping.fd()))
     row.update({{"leaves_4k", info->leaves_4k},
                 {"leaves_2m", info->leaves_2m},

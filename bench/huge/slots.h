@@ -20,9 +20,9 @@ nlohmann::ordered_json describe_leaves(const std::string& path);
 /// Moves all of the file: {"us", "done_bytes", "busy_bytes", "lacking_bytes"}.
 nlohmann::ordered_json promote_file(const std::string& path);
 
-/// The time that promoting takes, from small frames (as many times), with the file mapped by another
-/// process or not: {"bytes", "mapped", "promote_us": median, "samples"}. The file is written anew for
-/// each sample.
+/// The time that promoting takes, from small frames (as many times), with the file mapped by
+/// another process or not: {"bytes", "mapped", "promote_us": median, "samples"}. The file is
+/// written anew for each sample.
 nlohmann::ordered_json measure_promotion(const std::string& path, uint64_t bytes, bool mapped,
                                          unsigned times);
 

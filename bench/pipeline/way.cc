@@ -11,15 +11,21 @@ using Make = std::unique_ptr<Way> (*)(const WayOptions&);
 
 const std::map<std::string, Make>& all() {
   static const std::map<std::string, Make> ways{
-      {"memfd-4k", make_file_way},         {"tmpfs-huge", make_file_way},
-      {"hugetlb", make_file_way},          {"memfd-recycled", make_pool_way},
-      {"hugetlb-recycled", make_pool_way}, {"shm-ring", make_pool_way},
-      {"pipe", make_stream_way},           {"unix-stream", make_stream_way},
+      {"memfd-4k", make_file_way},
+      {"tmpfs-huge", make_file_way},
+      {"hugetlb", make_file_way},
+      {"memfd-recycled", make_pool_way},
+      {"hugetlb-recycled", make_pool_way},
+      {"shm-ring", make_pool_way},
+      {"pipe", make_stream_way},
+      {"unix-stream", make_stream_way},
 #ifdef HAVE_ICEORYX
       {"iceoryx", make_iceoryx_way},
 #endif
-      {"morsel-file", make_file_way},      {"morsel-fresh", make_morsel_way},
-      {"morsel-recycled", make_morsel_way}, {"channel", make_channel_way},
+      {"morsel-file", make_file_way},
+      {"morsel-fresh", make_morsel_way},
+      {"morsel-recycled", make_morsel_way},
+      {"channel", make_channel_way},
   };
   return ways;
 }

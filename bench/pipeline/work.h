@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the stages do with a packet: the first writes its words, the middle one changes them, the
-// last one compares each with what it must be. All of them, or one of each page, or (sparse) of each
-// 64 KiB.
+// last one compares each with what it must be. All of them, or one of each page, or (sparse) of
+// each 64 KiB.
 #pragma once
 
 #include <string>
@@ -14,7 +14,9 @@ class Work {
  public:
   /// `name`: full, pages, sparse.
   explicit Work(const std::string& name)
-      : step_(name == "sparse" ? 64 << 10 : name == "pages" ? 4 << 10 : 8) {}
+      : step_(name == "sparse"  ? 64 << 10
+              : name == "pages" ? 4 << 10
+                                : 8) {}
 
   void fill(Bytes packet, uint64_t seed) const;
   /// Twice in place is as if nothing had been done.

@@ -145,8 +145,8 @@ class Check {
     object = {frame, inode->header.type, true, 0, 0};
     const Result<Attributes> attributes = read_attributes(*inode);
     const bool whole = attributes.ok() && is_sound(attributes.value());
-    const u64 pages =
-        whole ? (attributes.value().size + frame_bytes - 1) / frame_bytes : size_limit / frame_bytes;
+    const u64 pages = whole ? (attributes.value().size + frame_bytes - 1) / frame_bytes
+                            : size_limit / frame_bytes;
     u64 last = 0;
     if (object.type == type_regular) {
       TreeCheck<M, V> check(media_, walker_, form_, mending_);

@@ -100,11 +100,10 @@ class TreeCheck {
     const u64 level = *word & root_level_mask;
     const bool relative = (*word & root_relative) != 0;
     Frame frame = 0;
-    const bool sound = (*word & ~(format_.pfn_mask | root_level_mask | root_relative)) == 0 &&
-                       level >= 1 && level <= u64(top_level) &&
-                       (!relative || form_.accepts_relative) &&
-                       address_to_frame(*word & format_.pfn_mask, relative, frame) &&
-                       is_readable(walker_, frame);
+    const bool sound =
+        (*word & ~(format_.pfn_mask | root_level_mask | root_relative)) == 0 && level >= 1 &&
+        level <= u64(top_level) && (!relative || form_.accepts_relative) &&
+        address_to_frame(*word & format_.pfn_mask, relative, frame) && is_readable(walker_, frame);
     if (!sound) {
       found(Finding::Kind::bad_root, word);
       return {nullptr, Level::pte, clear_damage(word)};
@@ -247,8 +246,7 @@ class TreeCheck {
         continue;
       }
       u64* child[2];
-      if (tables(rw, ro, slot, level, index, child))
-        walk(child[0], child[1], below(level), index);
+      if (tables(rw, ro, slot, level, index, child)) walk(child[0], child[1], below(level), index);
     }
   }
 
@@ -258,8 +256,7 @@ class TreeCheck {
     if (entry[0].kind == Kind::bad || entry[1].kind == Kind::bad) return false;
     for (unsigned twin = 0; twin < 2; twin++) {
       if (entry[1 - twin].kind != Kind::none) continue;
-      if (entry[twin].kind != Kind::none)
-        side({twin == 0 ? rw : ro, level}, twin, slot, index);
+      if (entry[twin].kind != Kind::none) side({twin == 0 ? rw : ro, level}, twin, slot, index);
       return false;
     }
     for (unsigned twin = 0; twin < 2; twin++) {

@@ -38,10 +38,10 @@ inline constexpr u32 pool_version = 1;
 struct Superblock {
   u64 magic;
   u32 version;
-  u32 crc;  ///< CRC32C of the structure, with this field 0
-  u64 compat;     ///< features that who does not know them may ignore
-  u64 ro_compat;  ///< features that who does not know them must not write with
-  u64 incompat;   ///< features that who does not know them must keep away from
+  u32 crc;         ///< CRC32C of the structure, with this field 0
+  u64 compat;      ///< features that who does not know them may ignore
+  u64 ro_compat;   ///< features that who does not know them must not write with
+  u64 incompat;    ///< features that who does not know them must keep away from
   u64 generation;  ///< grows by one with each writing; the valid copy with the greater one counts
   u64 base;        ///< physical address of frame 0, which the entries are made for
   u64 frames;

@@ -67,8 +67,7 @@ class Log {
 
  private:
   static bool is_valid(const LogRecord& record) {
-    return record.magic == log_magic && record.count <= log_changes &&
-           record.crc == crc_of(record);
+    return record.magic == log_magic && record.count <= log_changes && record.crc == crc_of(record);
   }
 
   /// Only targets of names are ever changed. The walk afterwards checks what they lead to.

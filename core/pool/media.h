@@ -22,7 +22,8 @@ namespace morsel::core::pool {
 ///   flush(site, p, n)   begins to write back the lines that hold these bytes
 ///   fence(site)         what this CPU has begun to write back is durable before what follows
 template <class M>
-concept Media = requires(M& m, Frame frame, u64* word, u64 value, void* to, const void* from, u64 n) {
+concept Media = requires(M& m, Frame frame, u64* word, u64 value, void* to, const void* from,
+                         u64 n) {
   { m.frames() } -> Is<u64>;
   { m.at(frame) } -> Is<void*>;
   { m.store(word, value) } -> Is<void>;

@@ -76,11 +76,11 @@ Status move_to_base(M& media, V& walker, Superblock& sb, Phys base) {
   return {};
 }
 
-/// Makes a pool ready that lies at `base`, whose superblock is `sb`, on a medium of exactly that many
-/// frames (of a larger one, the rest is not used). With Mending::none nothing is
-/// written: the log stays, and another base is Error::unsupported. A damaged pool does not move:
-/// Error::damaged, told by found(); repair it first, at whatever base.
-/// The walker has all names and frames when it returns.
+/// Makes a pool ready that lies at `base`, whose superblock is `sb`, on a medium of exactly that
+/// many frames (of a larger one, the rest is not used). With Mending::none nothing is written: the
+/// log stays, and another base is Error::unsupported. A damaged pool does not move: Error::damaged,
+/// told by found(); repair it first, at whatever base. The walker has all names and frames when it
+/// returns.
 template <Media M, Walker V>
 Status recover(M& media, V& walker, Superblock& sb, Phys base, Mending mending, Recovery& done) {
   done = {};

@@ -20,8 +20,7 @@ class TreeHost {
     return in_frame<Table>(*media_, (phys - base_) / frame_bytes);
   }
   Phys address_of(Table* table) const {
-    return base_ + static_cast<u64>(reinterpret_cast<u8*>(table) -
-                                    static_cast<u8*>(media_->at(0)));
+    return base_ + static_cast<u64>(reinterpret_cast<u8*>(table) - static_cast<u8*>(media_->at(0)));
   }
   Table* allocate_table(Level) {
     const Result<Frame> got = frames_->get();
@@ -31,9 +30,7 @@ class TreeHost {
     media_->flush(Site::table_zeroed, table, sizeof(*table));
     return table;
   }
-  void free_table(Table* table, Level) {
-    frames_->put((address_of(table) - base_) / frame_bytes);
-  }
+  void free_table(Table* table, Level) { frames_->put((address_of(table) - base_) / frame_bytes); }
   void lock(Table*) {}
   void unlock(Table*) {}
   void wait(Table*) {}

@@ -83,9 +83,10 @@ struct World {
   Error promote(Index slot) {
     remove({slot, slot + pages_per_entry(Level::pmd)});
     const Pfn pfn = frames.take(Level::pmd, slot);
-    const Error error = tree.promote(slot, &pfn, 1, [this](Table* table, Level level) {
-      retired.emplace_back(table, level);
-    }).error();
+    const Error error =
+        tree.promote(slot, &pfn, 1,
+                     [this](Table* table, Level level) { retired.emplace_back(table, level); })
+            .error();
     if (error != Error::none) frames.drop(pfn, Level::pmd);
     return error;
   }

@@ -30,8 +30,8 @@ struct edu_buffer *edu_buffer_pin(struct device *dev, unsigned long start, size_
 int edu_buffer_map(struct edu_buffer *buffer, enum dma_data_direction direction);
 void edu_buffer_unmap(struct edu_buffer *buffer);
 /* Copies by the CPU, between a dma-buf and the process's memory. */
-int edu_buffer_cpu_copy(struct edu_buffer *buffer, size_t offset, size_t length, void __user *memory,
-			enum dma_data_direction direction);
+int edu_buffer_cpu_copy(struct edu_buffer *buffer, size_t offset, size_t length,
+			void __user *memory, enum dma_data_direction direction);
 /* Unmaps it, too. */
 void edu_buffer_release(struct edu_buffer *buffer);
 

@@ -146,9 +146,8 @@ static long tell_segments(struct edu_file *opened, void __user *from)
 	if (!buffer || !buffer->mapped)
 		return -ENOENT;
 	room = asked.count;
-	for_each_sgtable_dma_sg(buffer->mapped, entry, i)
-	{
-		struct morsel_edu_segment segment = {sg_dma_address(entry), sg_dma_len(entry)};
+	for_each_sgtable_dma_sg(buffer->mapped, entry, i) {
+		struct morsel_edu_segment segment = { sg_dma_address(entry), sg_dma_len(entry) };
 		struct morsel_edu_segment __user *to = u64_to_user_ptr(asked.segments);
 
 		if (filled == room)
@@ -169,8 +168,7 @@ static int copy_buffer(struct edu *edu, struct sg_table *mapped,
 	u32 done = 0;
 	int i, err;
 
-	for_each_sgtable_dma_sg(mapped, entry, i)
-	{
+	for_each_sgtable_dma_sg(mapped, entry, i) {
 		u64 from = max(begin, asked->offset);
 		u64 to = min(begin + sg_dma_len(entry), end);
 
@@ -226,8 +224,8 @@ static long cpu_copy(struct edu_file *opened, void __user *from)
 	buffer = xa_load(&opened->buffers, asked.id);
 	if (!buffer)
 		return -ENOENT;
-	return edu_buffer_cpu_copy(buffer, asked.offset, asked.length, u64_to_user_ptr(asked.memory),
-				   asked.direction);
+	return edu_buffer_cpu_copy(buffer, asked.offset, asked.length,
+				   u64_to_user_ptr(asked.memory), asked.direction);
 }
 
 static long edu_ioctl(struct file *file, unsigned int command, unsigned long argument)

@@ -14,16 +14,16 @@
 
 #include "edu.h"
 
-#define REGISTER_ID	     0x00
-#define ID		     0xed /* above it the version */
-#define REGISTER_SOURCE	     0x80
+#define REGISTER_ID 0x00
+#define ID 0xed /* above it the version */
+#define REGISTER_SOURCE 0x80
 #define REGISTER_DESTINATION 0x88
-#define REGISTER_COUNT	     0x90
-#define REGISTER_COMMAND     0x98
-#define COMMAND_RUN	     1
-#define COMMAND_FROM_DEVICE  2
+#define REGISTER_COUNT 0x90
+#define REGISTER_COMMAND 0x98
+#define COMMAND_RUN 1
+#define COMMAND_FROM_DEVICE 2
 /* Where the device sees its own memory. */
-#define OWN_MEMORY  0x40000
+#define OWN_MEMORY 0x40000
 
 #define PATIENCE_MS 10000
 
@@ -124,7 +124,7 @@ static void remove(struct pci_dev *pci)
 	kref_put(&edu->refs, edu_free);
 }
 
-static const struct pci_device_id ids[] = {{PCI_DEVICE(0x1234, 0x11e8)}, {}};
+static const struct pci_device_id ids[] = { { PCI_DEVICE(0x1234, 0x11e8) }, {} };
 MODULE_DEVICE_TABLE(pci, ids);
 
 static struct pci_driver edu_driver = {

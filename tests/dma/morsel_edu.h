@@ -19,8 +19,8 @@
 #include <linux/types.h>
 
 /* As enum dma_data_direction. */
-#define MORSEL_EDU_BOTH	       0u
-#define MORSEL_EDU_TO_DEVICE   1u
+#define MORSEL_EDU_BOTH 0u
+#define MORSEL_EDU_TO_DEVICE 1u
 #define MORSEL_EDU_FROM_DEVICE 2u
 
 /**
@@ -45,7 +45,7 @@ struct morsel_edu_buffer {
 
 /* What the exporter of the dma-buf says, or EBADF; what pinning says, as EFAULT. */
 #define MORSEL_EDU_ATTACH _IOWR('e', 1, struct morsel_edu_buffer)
-#define MORSEL_EDU_PIN	  _IOWR('e', 2, struct morsel_edu_buffer)
+#define MORSEL_EDU_PIN _IOWR('e', 2, struct morsel_edu_buffer)
 /* EBUSY: it is mapped already. Else what the exporter says, or the kernel's DMA. */
 #define MORSEL_EDU_MAP _IOWR('e', 3, struct morsel_edu_buffer)
 /* EINVAL: it is not mapped. */
@@ -55,7 +55,7 @@ struct morsel_edu_buffer {
 
 struct morsel_edu_segment {
 	__u64 address; /* the device's */
-	__u64 length;  /* bytes */
+	__u64 length; /* bytes */
 };
 
 /**

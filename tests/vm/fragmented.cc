@@ -91,8 +91,8 @@ void fragment(Taken& large, Holes& small) {
   auto free_bytes = [] { return size_t(kib_in("/proc/meminfo", "MemFree:")) << 10; };
   // What the kernel keeps for itself, where nobody else gets.
   const size_t kept = size_t(kib_in("/proc/sys/vm/min_free_kbytes", "")) << 10;
-  // Small pieces are to be left in each of the two zones, which are used up one after the other, and
-  // more than CPUs keep in lists of their own.
+  // Small pieces are to be left in each of the two zones, which are used up one after the other,
+  // and more than CPUs keep in lists of their own.
   constexpr size_t much = 192 << 20;
   small.grow(much);
   if (size_t now = free_bytes(), left = 2 * kept + much; now > left)
@@ -104,8 +104,8 @@ void fragment(Taken& large, Holes& small) {
     ;
 }
 
-// How many 4-KiB leaves there are. Some 2-MiB ones are found all the same: requests that fail wake the
-// kernel's own compaction, and how much that gets done is the kernel's affair.
+// How many 4-KiB leaves there are. Some 2-MiB ones are found all the same: requests that fail wake
+// the kernel's own compaction, and how much that gets done is the kernel's affair.
 size_t small_leaves(int fd) {
   morselfs_info i = info(fd);
   CHECK_EQ(i.leaves_4k * page + i.leaves_2m * leaf, bytes);
@@ -114,7 +114,8 @@ size_t small_leaves(int fd) {
 
 }  // namespace
 
-// A mount with the leaves of the one that is tested, and a budget for the worker that promotes later.
+// A mount with the leaves of the one that is tested, and a budget for the worker that promotes
+// later.
 void mount_files(unsigned long flags, const char* promote) {
   std::string options = promote + harness::huge_option();
   SYS(mount("none", "files", "morselfs", flags, options.c_str()));

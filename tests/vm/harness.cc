@@ -226,7 +226,8 @@ bool in_pool() {
   FILE* mounts = setmntent("/proc/self/mounts", "r");
   bool found = false;
   while (const mntent* entry = mounts ? getmntent(mounts) : nullptr)
-    if (dir == entry->mnt_dir) found = !strcmp(entry->mnt_type, "morselfs") && entry->mnt_fsname[0] == '/';
+    if (dir == entry->mnt_dir)
+      found = !strcmp(entry->mnt_type, "morselfs") && entry->mnt_fsname[0] == '/';
   if (mounts) endmntent(mounts);
   return found;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Pages that a pipe, a device or io_uring holds are not moved: what is stored after the attempt must
-// reach the holder, and what the holder writes must reach the file.
+// Pages that a pipe, a device or io_uring holds are not moved: what is stored after the attempt
+// must reach the holder, and what the holder writes must reach the file.
 #include <sys/uio.h>
 
 #include "huge.h"
@@ -36,8 +36,8 @@ void check_busy(int fd) {
 }
 
 // `hold` takes the slot's pages, `check` sees contents 2 reach the holder after the attempts; what
-// holds them is gone when it returns. Once with frames that never were large, and once with the parts
-// of a large one.
+// holds them is gone when it returns. Once with frames that never were large, and once with the
+// parts of a large one.
 template <class Hold, class Check>
 void held_slot(int prot, Hold hold, Check check) {
   for (bool parts : {false, true}) {

@@ -109,11 +109,11 @@ TEST(hostile_ioctls) {
       for (size_t size : sizes) {
         unsigned command = unsigned(_IOC(direction, 'm', number, size));
         if (command == MORSELFS_IOC_SEAL) continue;  // takes no argument
-        memset(memory, 0xff, page);  // sizes and numbers that can't be
+        memset(memory, 0xff, page);                  // sizes and numbers that can't be
         if (ioctl(fd, command, memory) != -1) FAIL("ioctl 0x%x: expected an error", command);
         // The info ioctl, the two that move slots, and the export as a dma-buf.
-        bool known = (number == 1 || (number >= 4 && number <= 6)) &&
-                     direction == (_IOC_READ | _IOC_WRITE);
+        bool known =
+            (number == 1 || (number >= 4 && number <= 6)) && direction == (_IOC_READ | _IOC_WRITE);
         CHECK_EQ(errno, known ? EINVAL : ENOTTY);
         CHECK(memory[0] == -1 && memcmp(memory, memory + 1, page - 1) == 0);
         if (known) SYS_ERR(ioctl(fd, command, nullptr), EFAULT);

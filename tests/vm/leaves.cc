@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Objects that are moved from 4-KiB leaves into 2-MiB ones and back: the contents stay, and what the
-// info ioctl, the frames and the page tables of a process say is one story.
+// Objects that are moved from 4-KiB leaves into 2-MiB ones and back: the contents stay, and what
+// the info ioctl, the frames and the page tables of a process say is one story.
 #include "huge.h"
 
 namespace {

@@ -39,14 +39,14 @@ class Ledger {
              size_t step = 1) const {
     const uint32_t after = begun[unit];
     if (after - before >= remembered) return;  // too much has happened meanwhile
-    uint32_t last = before;  // most often all words are of the same generation
+    uint32_t last = before;                    // most often all words are of the same generation
     for (size_t w = first; w < (seen ? unit_words : first + 1); w += step) {
       uint64_t word = seen ? seen[w] : 0;
       if (is_of(unit, last, w, word)) continue;
       for (last = before; last <= after && !is_of(unit, last, w, word);) last++;
       if (last > after)
-        FAIL("%s: unit %zu, word %zu: expected generation %u to %u, seen %s0x%llx (%u: 0x%llx)", how,
-             unit, w, before, after, seen ? "" : "no page, ", (unsigned long long)word, before,
+        FAIL("%s: unit %zu, word %zu: expected generation %u to %u, seen %s0x%llx (%u: 0x%llx)",
+             how, unit, w, before, after, seen ? "" : "no page, ", (unsigned long long)word, before,
              (unsigned long long)word_at(before, unit * unit_bytes + w * 8));
     }
   }

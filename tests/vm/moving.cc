@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Slots are moved into 2-MiB leaves and back all the time, while processes read, write, map, cut and
-// hold the pages in them, come and go. What they see is checked against a ledger.
+// Slots are moved into 2-MiB leaves and back all the time, while processes read, write, map, cut
+// and hold the pages in them, come and go. What they see is checked against a ledger.
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -243,8 +243,8 @@ void move_about(uint64_t seed) {
   }
 }
 
-// Everybody at once, until so many slots were moved each way and everybody has done something. Views
-// are mapped in these two ways.
+// Everybody at once, until so many slots were moved each way and everybody has done something.
+// Views are mapped in these two ways.
 void all_at_once(Place a, Place b) {
   common = shared<Shared>();
   int fd = SYS(open("f", O_RDWR | O_CREAT | O_EXCL, 0644));

@@ -101,8 +101,8 @@ TEST(share_file_that_grows_while_mapped) {
 }
 
 // What the module knows of a process is freed some time after its last mapping went, and the next
-// mapping needs it anew: for a while there are two. (Without split page-table locks, as on the kernel
-// `lockdep`, whoever changed a table of an object then took one lock twice.)
+// mapping needs it anew: for a while there are two. (Without split page-table locks, as on the
+// kernel `lockdep`, whoever changed a table of an object then took one lock twice.)
 TEST(share_mapped_again_at_once) {
   for (int i = 0; i < 200; i++) {
     int fd = make_file("f", i, 2 * leaf);

@@ -78,10 +78,6 @@ class Bench {
     return now() - start;
   }
 
-  static void call(int device, unsigned long command, morsel_edu_buffer& buffer) {
-    checked(::ioctl(device, command, &buffer), "the driver");
-  }
-
   static void note_what_is_seen(int device, const morsel_edu_buffer& buffer, Cost& cost) {
     morsel_edu_segment first{};
     morsel_edu_segments asked{};
@@ -93,32 +89,42 @@ class Bench {
     cost.address = first.address;
   }
 
+  /// Memory that an open device has.
+  struct Handed {
+    File device;
+    Handle handle{};
+    morsel_edu_buffer buffer{};
+    Cost cost{};
+
+    void call(unsigned long command) {
+      checked(::ioctl(device.fd(), command, &buffer), "the driver");
+    }
+  };
+
   /// Up to where the device may begin.
-  void hand_over(int device, Handle& handle, morsel_edu_buffer& buffer, Cost& cost) const {
-    cost.get = cost_of([&] { handle = memory_->get(); });
-    buffer.fd = handle.dmabuf;
-    buffer.start = reinterpret_cast<uint64_t>(handle.start);
-    buffer.length = memory_->length();
-    buffer.direction = MORSEL_EDU_BOTH;
+  void hand_over(Handed& handed) const {
+    memory_->prepare();
+    Cost& cost = handed.cost;
+    cost.get = cost_of([&] { handed.handle = memory_->get(); });
+    handed.buffer.fd = handed.handle.dmabuf;
+    handed.buffer.start = reinterpret_cast<uint64_t>(handed.handle.start);
+    handed.buffer.length = memory_->length();
+    handed.buffer.direction = MORSEL_EDU_BOTH;
     cost.hold =
-        cost_of([&] { call(device, handle.start ? MORSEL_EDU_PIN : MORSEL_EDU_ATTACH, buffer); });
-    cost.map = cost_of([&] { call(device, MORSEL_EDU_MAP, buffer); });
-    note_what_is_seen(device, buffer, cost);
+        cost_of([&] { handed.call(handed.handle.start ? MORSEL_EDU_PIN : MORSEL_EDU_ATTACH); });
+    cost.map = cost_of([&] { handed.call(MORSEL_EDU_MAP); });
+    note_what_is_seen(handed.device.fd(), handed.buffer, cost);
   }
 
   /// All of it, by a process that has never seen the device.
   Cost one_sample() const {
-    const File device(options_.device, O_RDWR);
-    memory_->prepare();
-    Cost cost;
-    Handle handle;
-    morsel_edu_buffer buffer{};
-    hand_over(device.fd(), handle, buffer, cost);
-    cost.back = cost_of([&] {
-      call(device.fd(), MORSEL_EDU_RELEASE, buffer);
-      if (handle.dmabuf >= 0) checked(::close(handle.dmabuf), "close");
+    Handed handed{File(options_.device, O_RDWR)};
+    hand_over(handed);
+    handed.cost.back = cost_of([&] {
+      handed.call(MORSEL_EDU_RELEASE);
+      if (handed.handle.dmabuf >= 0) checked(::close(handed.handle.dmabuf), "close");
     });
-    return cost;
+    return handed.cost;
   }
 
   void measure(nlohmann::ordered_json& row) const {
@@ -129,20 +135,16 @@ class Bench {
 
   /// The attachment is kept, and processes that have inherited it map it again.
   void measure_kept(nlohmann::ordered_json& row) const {
-    const File device(options_.device, O_RDWR);
-    memory_->prepare();
-    Cost first;
-    Handle handle;
-    morsel_edu_buffer buffer{};
-    hand_over(device.fd(), handle, buffer, first);
-    first.back = cost_of([&] { call(device.fd(), MORSEL_EDU_UNMAP, buffer); });
-    row["first"] = json_of(first);
+    Handed handed{File(options_.device, O_RDWR)};
+    hand_over(handed);
+    handed.cost.back = cost_of([&] { handed.call(MORSEL_EDU_UNMAP); });
+    row["first"] = json_of(handed.cost);
     for (unsigned time = 0; time < options_.again; ++time)
       row["again"].push_back(json_of(in_child([&] {
         Cost cost;
-        cost.map = cost_of([&] { call(device.fd(), MORSEL_EDU_MAP, buffer); });
-        note_what_is_seen(device.fd(), buffer, cost);
-        cost.back = cost_of([&] { call(device.fd(), MORSEL_EDU_UNMAP, buffer); });
+        cost.map = cost_of([&] { handed.call(MORSEL_EDU_MAP); });
+        note_what_is_seen(handed.device.fd(), handed.buffer, cost);
+        cost.back = cost_of([&] { handed.call(MORSEL_EDU_UNMAP); });
         return cost;
       })));
   }

@@ -43,7 +43,7 @@ def throughput(kernel: str, out: Path, systems: list, names: list, cpus: int, sc
     workers = [1]
     while workers[-1] * 2 <= cpus:
         workers.append(workers[-1] * 2)
-    return run(kernel, out, "throughput", ["--cpus", str(cpus), "--mem", "6G"],
+    return run(kernel, out, "throughput", ["--cpus", str(cpus), "--mem", "6G", "--pin", "--prealloc"],
                [" ".join(systems), operations(scale, names), " ".join(KINDS),
                 " ".join(map(str, workers)), str(rounds)])
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -116,7 +117,12 @@ bool DirectReader::read(std::byte* to, const Watch& watch) {
     }
     if (free_slots_.size() == depth) break;
     const int waited = io_uring_submit_and_wait(&ring_, 1);
-    if (waited < 0 && waited != -EINTR && waited != -EAGAIN && waited != -EBUSY) break;
+    if (waited < 0 && waited != -EINTR && waited != -EAGAIN && waited != -EBUSY) {
+      // What was not submitted never comes; the disk still writes to what was.
+      stop_ = true;
+      if (depth - free_slots_.size() == io_uring_sq_ready(&ring_)) break;
+      usleep(1000);
+    }
     io_uring_cqe* event;
     while (io_uring_peek_cqe(&ring_, &event) == 0) {
       complete(*event);

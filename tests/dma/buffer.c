@@ -147,7 +147,8 @@ static int copy_in_map(const struct iosys_map *map, size_t offset, size_t length
 	if (direction == DMA_TO_DEVICE)
 		left = copy_to_user(memory, map->vaddr + offset, length);
 	else if (access_ok(memory, length))
-		left = raw_copy_from_user(map->vaddr + offset, memory, length); /* clears no rest */
+		/* copy_from_user() would clear the rest, and a fault there is an oops. */
+		left = raw_copy_from_user(map->vaddr + offset, memory, length);
 	else
 		left = length;
 	return left ? -EFAULT : 0;

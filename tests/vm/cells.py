@@ -93,8 +93,9 @@ MODES = ["never", "within_size", "always", "churn"]
 # The kernel does not zero memory that it hands out: the file system must.
 NOT_ZEROED = ["--append", "init_on_alloc=0"]
 
-# Who waits for a lock, or takes that of a list which all share, is traced from the boot on: to switch a tracepoint on
-# later patches code under several emulated CPUs. Spin locks have a queue, and say who joins it, on what takes itself for a real machine.
+# Who waits for a lock, or takes that of a list which all share, is traced from the boot on: to switch a tracepoint
+# on later patches code under several emulated CPUs. Spin locks have a queue, and say who joins it, on what takes
+# itself for a real machine.
 TRACED = ("trace_event=lock:contention_begin,writeback:writeback_mark_inode_dirty "
           "trace_options=stacktrace,sym-offset trace_buf_size=4M")
 CONTENDED = ["--cpu=-hypervisor", "--append", TRACED]

@@ -346,6 +346,7 @@ static int put_in_pmd(struct cover *cover, pmd_t *pmd, unsigned long index, unsi
 		return 0;
 	if (was == SLOT_PARKED && below == MORSEL_LEAF)
 		return fill_parked(cover, pmd, index, state);
+	/* A leaf never takes a table's place: what is flushed when it goes relies on that (graft.c). */
 	ptl = pmd_lock(mm, pmd);
 	if (pmd_none(*pmd) || was == SLOT_PARKED) {
 		*state = SLOT_BARE;

@@ -23,7 +23,6 @@
 #include <linux/workqueue.h>
 #include <asm/pgalloc.h>
 #include <asm/pgtable.h>
-#include <asm/tlbflush.h>
 
 #include "graft.h"
 #include "graft_table.h"
@@ -32,6 +31,7 @@
 #include "morselfs.h"
 #include "opened.h"
 #include "pgtable.h"
+#include "tlb.h"
 #include "trace.h"
 
 /* Runs that are counted in one go, under the lock, and entries that are taken out. */
@@ -49,31 +49,6 @@ static struct workqueue_struct *workers;
 
 /* Empty tables, by level, for the slots above whose graft was taken out under a walker. */
 static struct page *parking[MORSEL_PUD];
-
-/*
- * flush_tlb_mm_range() is not exported. The generation makes CPUs that run
- * something else now flush when they come back to this mm, so it goes first; the
- * interrupt, a real one on every CPU that has the mm loaded, also waits for
- * GUP-fast, which walks with interrupts off.
- */
-static void flush_this_cpu(void *unused)
-{
-	/*
-	 * One that does nothing, or runs a kernel thread, has the mm loaded still, and would be
-	 * interrupted by each un-graft. It lets go of it, as for the kernel's own flushes, and
-	 * flushes when it comes back.
-	 */
-	if (this_cpu_read(cpu_tlbstate_shared.is_lazy))
-		morsel_leave_mm();
-	else
-		__flush_tlb_all();
-}
-
-static void flush_mm(struct mm_struct *mm)
-{
-	atomic64_inc(&mm->context.tlb_gen);
-	on_each_cpu_mask(mm_cpumask(mm), flush_this_cpu, NULL, 1);
-}
 
 void morsel_graft_account(struct graft_run *run, long slots)
 {
@@ -180,19 +155,47 @@ static void take_out_raw(struct mm_struct *mm, struct graft_run *run)
 	spin_unlock(ptl);
 }
 
+/* What has been taken out: the runs that are done with, if there was one, its slots, and what to flush. */
+struct taken {
+	struct list_head dead;
+	bool any;
+	unsigned long slots;
+	struct morsel_tlb_range translations;
+};
+
+/*
+ * Before it is taken out. Only the bits of use may change without the table's lock. What is a leaf now has been one
+ * since CPUs last forgot this slot: a leaf goes over nothing only (put_in_pmd()).
+ */
+static void note_pmd(struct morsel_tlb_range *translations, const struct graft_run *run,
+		     unsigned int i)
+{
+	unsigned long start = run->node.start + i * PMD_SIZE;
+
+	if (pmd_leaf(READ_ONCE(((pmd_t *)run->entries)[i])))
+		morsel_tlb_add(translations, start, start + PMD_SIZE, PMD_SIZE);
+	else
+		translations->all = true;
+}
+
 /* Adds to the entries written. True if slots are to be cleared yet, so that the run must stay. */
 static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool for_good,
-			 unsigned long *entries)
+			 struct taken *taken, unsigned long *entries)
 {
 	spinlock_t *ptl = NULL;
 	bool stays = false;
 	unsigned int i;
 
 	*entries += run->count;
-	if (run->level == MORSEL_PTE)
+	if (run->level == MORSEL_PTE) {
+		morsel_tlb_add(&taken->translations, run->node.start, run->node.last + 1,
+			       PAGE_SIZE);
 		take_out_raw(mm, run);
-	if (run->level == MORSEL_PUD)
+	}
+	if (run->level == MORSEL_PUD) {
+		taken->translations.all = true;
 		ptl = pud_lock(mm, (pud_t *)run->entries); /* one for all of them */
+	}
 	for (i = 0; run->level != MORSEL_PTE && i < run->count; i++) {
 		if (run->slots[i] == SLOT_EMPTY)
 			continue;
@@ -202,6 +205,7 @@ static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool for_g
 		} else {
 			if (slot_table(run->slots[i]) && (run->slots[i] & SLOT_FILLED))
 				*entries += PTRS_PER_PTE;
+			note_pmd(&taken->translations, run, i);
 			run->slots[i] = take_out_pmd(mm, (pmd_t *)run->entries + i, run->slots[i]);
 		}
 		stays |= run->slots[i] != SLOT_EMPTY;
@@ -211,13 +215,6 @@ static bool take_out_run(struct mm_struct *mm, struct graft_run *run, bool for_g
 	morsel_graft_account(run, -(long)run->grafted);
 	return stays;
 }
-
-/* What has been taken out: the runs that are done with, if there was one, and its slots. */
-struct taken {
-	struct list_head dead;
-	bool any;
-	unsigned long slots;
-};
 
 /*
  * Takes out runs that touch [*first, last], some at a time, so that nobody waits long
@@ -238,7 +235,7 @@ static bool take_out_some(struct graft_table *table, unsigned long *first, unsig
 			atomic_inc(&table->unflushed); /* before the first entry goes */
 		taken->any = true;
 		taken->slots += run->grafted;
-		if (!take_out_run(table->notifier.mm, run, for_good, &entries)) {
+		if (!take_out_run(table->notifier.mm, run, for_good, taken, &entries)) {
 			interval_tree_remove(node, &table->runs);
 			list_add(&run->dead, &taken->dead);
 		}
@@ -344,7 +341,8 @@ static void take_out(struct graft_table *table, unsigned long start, unsigned lo
 	unsigned long first = start;
 	/* A device may have cached what leads to a table of ours, and we can't flush it: the kernel can. */
 	bool for_good = taker == TAKER_ALONE && !morsel_mm_has_pasid(table->notifier.mm);
-	bool more, flush;
+	bool more;
+	int unflushed;
 
 	do {
 		spin_lock(&table->lock);
@@ -359,13 +357,14 @@ static void take_out(struct graft_table *table, unsigned long start, unsigned lo
 	 */
 	if (taker == TAKER_ALONE && taken.any)
 		clear_parked(table, start, end - 1, &taken);
-	/* Also for what another CPU has taken out and not flushed yet. */
-	flush = atomic_read(&table->unflushed);
-	if (flush)
-		flush_mm(table->notifier.mm);
+	/* Also for what another CPU has taken out and not flushed yet, whatever it is. */
+	unflushed = atomic_read(&table->unflushed);
+	if (unflushed)
+		morsel_tlb_flush(table->notifier.mm,
+				 taken.any && unflushed == 1 ? &taken.translations : NULL);
 	if (taken.any)
 		atomic_dec(&table->unflushed);
-	if (flush)
+	if (unflushed)
 		trace_morselfs_ungraft(start, end, taken.slots);
 	list_for_each_entry_safe(run, next, &taken.dead, dead) {
 		free_run(table->notifier.mm, run);

@@ -8,6 +8,7 @@
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/version.h>
+#include <asm/tlbflush.h>
 
 #include "../uapi/morselfs.h"
 #include "tree_api.h"
@@ -132,6 +133,33 @@ static inline unsigned long morsel_find_area(struct file *file, unsigned long ad
 }
 
 #endif
+
+/*
+ * What this CPU remembers of the mm that it uses, upper entries too, under both of the ids that
+ * page-table isolation has for it; with interrupts off. The kernel's functions for it are not exported,
+ * their hooks are. What it remembers of other mms, and of the kernel's own pages, stays.
+ */
+static inline void morsel_flush_used_mm(void)
+{
+#ifdef CONFIG_PARAVIRT
+	__flush_tlb_local();
+#else
+	__flush_tlb_all();
+#endif
+}
+
+/*
+ * The same of one address, whatever the size of its page; and of upper entries, all or the address's. Without
+ * the hooks it is dear.
+ */
+static inline void morsel_flush_used_address(unsigned long address)
+{
+#ifdef CONFIG_PARAVIRT
+	__flush_tlb_one_user(address);
+#else
+	__flush_tlb_all();
+#endif
+}
 
 /*
  * Walkers look at an entry, and again when they go on to its table: one that leads to a table

@@ -14,6 +14,7 @@
  *   mpol.c      the NUMA nodes that frames come from
  *   graft.c     a process: which subtrees hang in its page table, and how they come out
  *   cover.c     how they get in: a fault's work
+ *   tlb.c       what CPUs remember of them, and how they forget it
  *   ordinary.c  faults that map single pages, where nothing may be grafted
  *   mmap.c      a VMA: its kind, faults, splits, protection
  *   opened.c    an open file: which VMAs it has

@@ -319,8 +319,8 @@ TEST(scale_unmap_of_one_cpu_interrupts_nobody) {
   if (seen >= times / 2) FAIL("%lu calls for %u unmaps", seen, times);
 }
 
-// The other CPU, once for the grafts. The kernel may do so once more for a table of the process's
-// own that it frees.
+// The other CPU, once for the grafts, but for the moments in which it runs something of the
+// kernel's. The kernel may do so once more for a table of the process's own that it frees.
 TEST(scale_unmap_interrupts_once) {
   if (!harness::is_morselfs()) SKIP("about morselfs");
   if (harness::leaves_move()) SKIP("the module's worker moves leaves all the time");
@@ -337,5 +337,6 @@ TEST(scale_unmap_interrupts_once) {
   const unsigned long seen = fewest_calls_of_unmaps();
   end = true;
   other.join();
-  if (seen < times || seen > 2 * times + times / 5) FAIL("%lu calls for %u unmaps", seen, times);
+  if (seen < times - times / 5 || seen > 2 * times + times / 5)
+    FAIL("%lu calls for %u unmaps", seen, times);
 }

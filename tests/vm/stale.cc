@@ -5,6 +5,7 @@
 // and the memory is given to another file.
 #include <atomic>
 #include <thread>
+#include <vector>
 
 #include <sched.h>
 
@@ -12,19 +13,41 @@
 
 namespace {
 
-constexpr size_t bytes = 3 * leaf + 5 * page;
-constexpr size_t spots[] = {
-    0, page, leaf - page, leaf + 17 * page, 2 * leaf, 2 * leaf + page, 3 * leaf + 2 * page};
+struct Shape {
+  size_t bytes;
+  std::vector<size_t> spots;
+};
+// Many translations; a few large ones, if the file gets large leaves; a few small ones. Few are
+// forgotten one by one.
+const Shape shapes[] = {
+    {3 * leaf + 5 * page,
+     {0, page, leaf - page, leaf + 17 * page, 2 * leaf, 2 * leaf + page, 3 * leaf + 2 * page}},
+    {2 * leaf, {0, leaf - page, leaf, 2 * leaf - page}},
+    {9 * page, {0, 4 * page, 8 * page}},
+};
+const Shape* shape = shapes;
+
+size_t bytes() { return shape->bytes; }
+const std::vector<size_t>& spots() { return shape->spots; }
+
+template <class F>
+void everywhere(F&& body) {
+  for (const Shape& one : shapes)
+    for (Place place : places) {
+      shape = &one;
+      body(place);
+    }
+}
 
 // A file that has contents at the spots and holes elsewhere.
 void write_spots(int fd, uint64_t seed) {
-  for (size_t at : spots) write_filled(fd, seed, at, page);
+  for (size_t at : spots()) write_filled(fd, seed, at, page);
 }
 void check_spots(int fd, uint64_t seed) {
-  for (size_t at : spots) check_file(fd, seed, at, page);
+  for (size_t at : spots()) check_file(fd, seed, at, page);
 }
 int make_spotted(const char* name, uint64_t seed) {
-  int fd = make_sparse(name, bytes);
+  int fd = make_sparse(name, bytes());
   write_spots(fd, seed);
   return fd;
 }
@@ -54,7 +77,7 @@ void watch(Scene& scene, const char* m, F&& good) {
   bool first = true;
   while (!scene.stop) {
     bool was_gone = scene.gone;
-    for (size_t at : spots) {
+    for (size_t at : spots()) {
       uint64_t seen = 0;
       int signal = probe_read(m + at, &seen);
       if (good(seen, signal, at)) continue;
@@ -88,9 +111,9 @@ void reuse_memory() {
 // `change` is made to a mapping of this process while a thread reads in it.
 template <class Good, class Change>
 void in_thread(int prot, Good good, Change change) {
-  for (Place place : places) {
+  everywhere([&](Place place) {
     int fd = make_spotted("f", 1);
-    char* m = map_at(place, fd, bytes, prot);
+    char* m = map_at(place, fd, bytes(), prot);
     auto* scene = shared<Scene>();
     std::thread watcher([&] { watch(*scene, m, good); });
     scene->wait_for_watchers(1);
@@ -99,23 +122,24 @@ void in_thread(int prot, Good good, Change change) {
     reuse_memory();
     scene->linger(1);
     watcher.join();
-    munmap(m, mapped_bytes(place, bytes));
+    munmap(m, mapped_bytes(place, bytes()));
     munmap(scene, sizeof *scene);
     close(fd);
     SYS(unlink("f"));
-  }
+  });
 }
 
 // `change` is made to the file while a thread, a child, and a child that maps the
 // file read-only read in it.
 template <class Good, class Change>
 void in_everyone(Good good, Change change) {
-  for (Place place : places) {
+  everywhere([&](Place place) {
     int fd = make_spotted("f", 1);
-    char* m = map_at(place, fd, bytes, rw);
+    char* m = map_at(place, fd, bytes(), rw);
     auto* scene = shared<Scene>();
     pid_t inherits = harness::spawn([&] { watch(*scene, m, good); });
-    pid_t maps = harness::spawn([&] { watch(*scene, map_at(place, fd, bytes, PROT_READ), good); });
+    pid_t maps =
+        harness::spawn([&] { watch(*scene, map_at(place, fd, bytes(), PROT_READ), good); });
     std::thread watcher([&] { watch(*scene, m, good); });
     scene->wait_for_watchers(3);
     change(fd);
@@ -125,25 +149,25 @@ void in_everyone(Good good, Change change) {
     watcher.join();
     harness::join(inherits);
     harness::join(maps);
-    munmap(m, mapped_bytes(place, bytes));
+    munmap(m, mapped_bytes(place, bytes()));
     munmap(scene, sizeof *scene);
     close(fd);
     SYS(unlink("f"));
-  }
+  });
 }
 
 // A thread stores without a pause; what it stores must not reach the memory's
 // next owner. `good` tells which signals a store may end with.
 template <class Change>
 void with_writer(int expected_signal, Change change) {
-  for (Place place : places) {
+  everywhere([&](Place place) {
     int fd = make_spotted("f", 1);
-    char* m = map_at(place, fd, bytes, rw);
+    char* m = map_at(place, fd, bytes(), rw);
     auto* scene = shared<Scene>();
     std::thread writer([&] {
       while (!scene->stop) {
         bool was_gone = scene->gone;
-        for (size_t at : spots) {
+        for (size_t at : spots()) {
           int signal = probe_write(m + at, 0xbad);
           if (was_gone && signal != expected_signal)
             FAIL("store at 0x%zx: expected signal %d, seen %d", at, expected_signal, signal);
@@ -158,49 +182,50 @@ void with_writer(int expected_signal, Change change) {
     scene->linger(1);
     check_file(other, 2, 0, leaf + leaf / 2);
     writer.join();
-    munmap(m, mapped_bytes(place, bytes));
+    munmap(m, mapped_bytes(place, bytes()));
     close(fd);
     close(other);
     SYS(unlink("f"));
     SYS(unlink("g"));
-  }
+  });
 }
 
 void discard(int fd) { SYS(ftruncate(fd, 0)); }
-void punch(int fd) { SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes)); }
+void punch(int fd) { SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes())); }
 
 }  // namespace
 
 TEST(stale_read_after_munmap) {
   for (int prot : {rw, PROT_READ})
     in_thread(prot, faults_with_segv, [](int fd, char* m) {
-      SYS(munmap(m, bytes));
+      SYS(munmap(m, bytes()));
       discard(fd);
     });
 }
 
 TEST(stale_read_after_partial_munmaps) {
   in_thread(rw, faults_with_segv, [](int fd, char* m) {
-    SYS(munmap(m + leaf + page, leaf));
-    SYS(munmap(m, leaf + page));
-    SYS(munmap(m + 2 * leaf, bytes - 2 * leaf));
+    const size_t third = bytes() / page / 3 * page;
+    SYS(munmap(m + third, third));
+    SYS(munmap(m, third));
+    SYS(munmap(m + 2 * third, bytes() - 2 * third));
     discard(fd);
   });
 }
 
 TEST(stale_read_after_protection) {
   in_thread(rw, faults_with_segv, [](int fd, char* m) {
-    SYS(mprotect(m, bytes, PROT_NONE));
+    SYS(mprotect(m, bytes(), PROT_NONE));
     discard(fd);
   });
 }
 
 TEST(stale_read_after_move) {
   in_thread(rw, faults_with_segv, [](int fd, char* m) {
-    char* to = reserve(bytes, leaf);
-    CHECK(mremap(m, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
-    for (size_t at : spots) CHECK_FILLED(to + at, 1, at, page);
-    SYS(munmap(to, bytes));
+    char* to = reserve(bytes(), leaf);
+    CHECK(mremap(m, bytes(), bytes(), MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+    for (size_t at : spots()) CHECK_FILLED(to + at, 1, at, page);
+    SYS(munmap(to, bytes()));
     discard(fd);
   });
 }
@@ -208,7 +233,7 @@ TEST(stale_read_after_move) {
 TEST(stale_read_after_replacement) {
   in_thread(PROT_READ, reads_other, [](int fd, char* m) {
     int other = make_spotted("g", 2);
-    map(other, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, 0, m);
+    map(other, bytes(), PROT_READ, MAP_SHARED | MAP_FIXED, 0, m);
     close(other);
     SYS(unlink("g"));
     discard(fd);
@@ -220,13 +245,13 @@ TEST(stale_read_after_punch) { in_everyone(reads_zero, punch); }
 
 TEST(stale_read_after_zero_range) {
   in_everyone(reads_zero, [](int fd) {
-    if (fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, bytes) != 0) punch(fd);  // not every tmpfs can
+    if (fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, bytes()) != 0) punch(fd);  // not every tmpfs can
   });
 }
 
 TEST(stale_store_after_munmap) {
   with_writer(SIGSEGV, [](int fd, char* m) {
-    SYS(munmap(m, bytes));
+    SYS(munmap(m, bytes()));
     discard(fd);
   });
 }
@@ -243,7 +268,7 @@ TEST(stale_store_after_punch) {
 TEST(stale_store_after_protection) {
   for (int prot : {PROT_READ, PROT_NONE})
     with_writer(SIGSEGV, [=](int fd, char* m) {
-      SYS(mprotect(m, bytes, prot));
+      SYS(mprotect(m, bytes(), prot));
       write_spots(fd, 3);
       for (int i = 0; i < 20; i++) sched_yield();
       check_spots(fd, 3);  // no store came after
@@ -253,17 +278,17 @@ TEST(stale_store_after_protection) {
 // The stack of translations of another CPU, with another process running there in
 // between: the mapper sleeps while its mapping's data is taken away.
 TEST(stale_read_after_sleep) {
-  for (Place place : places) {
+  everywhere([&](Place place) {
     int fd = make_spotted("f", 1);
     auto* gates = static_cast<Gate*>(shared_memory(2 * sizeof(Gate)));
     pid_t children[4];
     for (pid_t& child : children)
       child = harness::spawn([&] {
-        char* m = map_at(place, fd, bytes, PROT_READ);
-        for (size_t at : spots) CHECK_FILLED(m + at, 1, at, page);
+        char* m = map_at(place, fd, bytes(), PROT_READ);
+        for (size_t at : spots()) CHECK_FILLED(m + at, 1, at, page);
         gates[0].open();
         gates[1].wait();
-        for (size_t at : spots) CHECK_SIGNAL_READ(m + at, SIGBUS);
+        for (size_t at : spots()) CHECK_SIGNAL_READ(m + at, SIGBUS);
       });
     gates[0].wait(4);
     discard(fd);
@@ -272,5 +297,5 @@ TEST(stale_read_after_sleep) {
     for (pid_t child : children) harness::join(child);
     close(fd);
     SYS(unlink("f"));
-  }
+  });
 }

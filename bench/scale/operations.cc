@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -99,6 +100,12 @@ class Objects {
   std::vector<std::unique_ptr<Object>> objects_;
 };
 
+/// The least that enters the kernel, and shares nothing: what the machine itself gives to many.
+class NoWork : public Work {
+ public:
+  void once(unsigned) override { ::syscall(SYS_getppid); }
+};
+
 /// A worker with an open file description of its own.
 class FileWork : public Work {
  public:
@@ -184,11 +191,12 @@ class AnyStage : public Stage {
         same_(same) {
     const bool maps = begins("map"), fills = begins("fill");
     const uint64_t own = fills ? part_ : object_bytes;
-    if (!begins("create"))
+    if (!begins("create") && !begins("nothing"))
       objects_ = std::make_unique<Objects>(place, same, workers,
                                            same && !maps ? workers * own : own, !fills);
   }
   std::unique_ptr<Work> work(unsigned worker) override {
+    if (begins("nothing")) return std::make_unique<NoWork>();
     if (begins("create"))
       return std::make_unique<CreateWork>(place_.directory + "/scale-" + std::to_string(worker));
     const int fd = objects_->open(worker);
@@ -217,7 +225,7 @@ const std::vector<Operation>& operations() {
   static const std::vector<Operation> all = {
       {"map-same", true, false},  {"map-own", false, false}, {"fill-same", true, false},
       {"fill-own", false, false}, {"read-same", true, true}, {"write-same", true, true},
-      {"create", false, true},
+      {"create", false, true},    {"nothing", false, false},
   };
   return all;
 }

@@ -22,7 +22,7 @@ struct Operation {
   bool by_file;  ///< files by name, or read and write: not memfd or hugetlb
 };
 
-/// map-same, map-own, fill-same, fill-own, read-same, write-same, create
+/// map-same, map-own, fill-same, fill-own, read-same, write-same, create, nothing
 const std::vector<Operation>& operations();
 
 /// What all workers need, made before they start and removed after they end.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The rows about scaling as tables, and what they must be."""
 
+from math import sqrt
 from statistics import median
 
 from checks import Check
@@ -8,6 +9,8 @@ from tables import as_text
 
 # Two CPUs against one, on one object; not below tmpfs's.
 MIN_FACTOR = 1.6
+# A difference of two factors is known so well, or nothing can be said of it.
+MAX_UNCERTAINTY = 0.1
 # Instructions beside many mappers over those of one alone.
 MAX_GROWTH = 1.1
 
@@ -20,13 +23,25 @@ def find(rows: list, **wanted):
     return next((row for row in rows if all(row[name] == value for name, value in wanted.items())), None)
 
 
-def factor(rows: list, workers: int, **which):
-    """Of the rounds' factors the median: what disturbs a round disturbs both."""
+def factors(rows: list, workers: int, **which) -> list:
     one, many = find(rows, workers=1, **which), find(rows, workers=workers, **which)
     if not one or not many:
-        return None
-    return median(more / less for less, more in
-                  zip(one["samples"]["per_second"], many["samples"]["per_second"]))
+        return []
+    return [more / less for less, more in
+            zip(one["samples"]["per_second"], many["samples"]["per_second"])]
+
+
+def factor(rows: list, workers: int, **which):
+    """Of the rounds' factors the median: what disturbs a round disturbs both."""
+    found = factors(rows, workers, **which)
+    return median(found) if found else None
+
+
+def uncertainty(values: list) -> float:
+    """Two standard errors of their median, from how far they are from it; no far one counts for more."""
+    middle = median(values)
+    spread = 1.4826 * median(abs(value - middle) for value in values)
+    return 2 * 1.2533 * spread / sqrt(len(values))
 
 
 def shown(value) -> str:
@@ -102,17 +117,23 @@ def text(rows: list) -> str:
     return "\n\n".join(as_text(table) for table in tables_of(rows)) + "\n"
 
 
+def scaling_check(rows: list, system: str, base: str) -> Check:
+    which = {"operation": "map-same", "kind": "processes"}
+    mine, theirs = (factors(rows, 2, system=name, **which) for name in (system, base))
+    title = (f"{system}: two processes map one object at least {MIN_FACTOR} × as often as one, and not below "
+             f"{base}'s factor, by more than two standard errors")
+    if not mine or not theirs:
+        return Check(title, False, "not measured")
+    lead = median(mine) - median(theirs)
+    error = sqrt(uncertainty(mine) ** 2 + uncertainty(theirs) ** 2)
+    ok = median(mine) >= MIN_FACTOR and error <= MAX_UNCERTAINTY and lead >= -error
+    return Check(title, ok, f"{median(mine):.2f}, {base} {median(theirs):.2f}: {lead:+.2f} ± {error:.2f}" +
+                 ("" if error <= MAX_UNCERTAINTY else ", too uncertain: a quieter machine, or more --rounds"))
+
+
 def scaling_checks(rows: list) -> list:
     rows = of(rows, "throughput")
-    found = []
-    for system, base in (("morsel-4k", "tmpfs-4k"), ("morsel-2m", "tmpfs-huge")):
-        which = {"operation": "map-same", "kind": "processes"}
-        mine, theirs = factor(rows, 2, system=system, **which), factor(rows, 2, system=base, **which)
-        title = (f"{system}: two processes map one object at least {MIN_FACTOR} × as often as one, and "
-                 f"not below {base}'s factor")
-        found.append(Check(title, bool(mine and theirs) and mine >= MIN_FACTOR and mine >= theirs,
-                           f"{shown(mine)}, {base} {shown(theirs)}"))
-    return found
+    return [scaling_check(rows, "morsel-4k", "tmpfs-4k"), scaling_check(rows, "morsel-2m", "tmpfs-huge")]
 
 
 def instructions_checks(rows: list) -> list:

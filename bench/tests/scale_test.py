@@ -98,15 +98,24 @@ class Checks(unittest.TestCase):
         self.assertEqual(report.factor(rows, 2, system="morsel-4k", operation="map-same",
                                        kind="processes"), 1.8)
 
-    def verdict(self, mine: float, theirs: float) -> bool:
-        rows = [throughput(system, workers, [100 * (factor if workers == 2 else 1)])
-                for system, factor in (("morsel-4k", mine), ("tmpfs-4k", theirs)) for workers in (1, 2)]
+    def verdict(self, mine: list, theirs: list) -> bool:
+        rows = [throughput(system, workers, [100 * (factor if workers == 2 else 1) for factor in factors])
+                for system, factors in (("morsel-4k", mine), ("tmpfs-4k", theirs)) for workers in (1, 2)]
         return report.scaling_checks(rows)[0].ok
 
     def test_scaling(self):
-        self.assertTrue(self.verdict(1.8, 1.2))
-        self.assertFalse(self.verdict(1.5, 1.2))
-        self.assertFalse(self.verdict(1.7, 1.9))
+        self.assertTrue(self.verdict([1.8], [1.2]))
+        self.assertFalse(self.verdict([1.5], [1.2]))
+        self.assertFalse(self.verdict([1.7], [1.9]))
+        self.assertFalse(report.scaling_checks([])[0].ok)
+
+    def test_scaling_within_the_noise(self):
+        steady = [1.80, 1.81, 1.79, 1.80, 1.82, 1.78, 1.80]
+        restless = [1.80, 1.90, 1.70, 1.80, 1.95, 1.65, 1.80]
+        self.assertTrue(self.verdict(steady, [value + 0.01 for value in steady]))
+        self.assertFalse(self.verdict(steady, [value + 0.05 for value in steady]))
+        # So restless that nothing can be said.
+        self.assertFalse(self.verdict(restless, [value - 0.02 for value in restless]))
 
     def test_instructions(self):
         self.assertTrue(all(check.ok for check in report.instructions_checks(

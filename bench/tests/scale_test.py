@@ -81,8 +81,8 @@ class LockStat(unittest.TestCase):
         self.assertEqual(lockstat.contended(""), [])
 
 
-def throughput(system: str, workers: int, samples: list) -> dict:
-    return {"part": "throughput", "system": system, "operation": "map-same", "kind": "processes",
+def throughput(system: str, workers: int, samples: list, operation: str = "map-same") -> dict:
+    return {"part": "throughput", "system": system, "operation": operation, "kind": "processes",
             "workers": workers, "per_second": sorted(samples)[len(samples) // 2],
             "samples": {"per_second": samples}}
 
@@ -98,9 +98,11 @@ class Checks(unittest.TestCase):
         self.assertEqual(report.factor(rows, 2, system="morsel-4k", operation="map-same",
                                        kind="processes"), 1.8)
 
-    def verdict(self, mine: list, theirs: list) -> bool:
-        rows = [throughput(system, workers, [100 * (factor if workers == 2 else 1) for factor in factors])
-                for system, factors in (("morsel-4k", mine), ("tmpfs-4k", theirs)) for workers in (1, 2)]
+    def verdict(self, mine: list, theirs: list, machine: float = 1.9) -> bool:
+        rows = [throughput(system, workers, [100 * (factor if workers == 2 else 1) for factor in factors], operation)
+                for system, operation, factors in (("morsel-4k", "map-same", mine), ("tmpfs-4k", "map-same", theirs),
+                                                   ("morsel-4k", "nothing", [machine] * len(mine)))
+                for workers in (1, 2)]
         return report.scaling_checks(rows)[0].ok
 
     def test_scaling(self):
@@ -109,13 +111,17 @@ class Checks(unittest.TestCase):
         self.assertFalse(self.verdict([1.7], [1.9]))
         self.assertFalse(report.scaling_checks([])[0].ok)
 
+    def test_scaling_as_the_machine(self):
+        self.assertTrue(self.verdict([1.88], [1.95], machine=1.87))
+        self.assertFalse(self.verdict([1.86], [1.95], machine=1.87))
+
     def test_scaling_within_the_noise(self):
-        steady = [1.80, 1.81, 1.79, 1.80, 1.82, 1.78, 1.80]
-        restless = [1.80, 1.90, 1.70, 1.80, 1.95, 1.65, 1.80]
-        self.assertTrue(self.verdict(steady, [value + 0.01 for value in steady]))
-        self.assertFalse(self.verdict(steady, [value + 0.05 for value in steady]))
+        mine = [1.80, 1.71, 1.79, 1.80, 1.82, 1.78, 1.80]
+        off = [0.03, -0.01, 0.02, 0.01, -0.02, 0.04, 0.01]
+        self.assertTrue(self.verdict(mine, [one + other for one, other in zip(mine, off)]))
+        self.assertFalse(self.verdict(mine, [one + other + 0.05 for one, other in zip(mine, off)]))
         # So restless that nothing can be said.
-        self.assertFalse(self.verdict(restless, [value - 0.02 for value in restless]))
+        self.assertFalse(self.verdict(mine, [one + 10 * other - 0.2 for one, other in zip(mine, off)]))
 
     def test_instructions(self):
         self.assertTrue(all(check.ok for check in report.instructions_checks(

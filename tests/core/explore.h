@@ -130,6 +130,8 @@ class Run {
     Word hash;
   };
 
+  static constexpr size_t longest = 1 << 16;
+
   Knowledge& known() { return memory_.known(thread_); }
 
   template <class Program>
@@ -155,6 +157,8 @@ class Run {
   Word do_or_repeat(const Operation& op) {
     if (left_) return 0;  // a destructor on the way out
     if (repeats()) return past_[at_++].returned;
+    if (past_.size() == longest)
+      fail("it never ends");  // nor does any other thread see what it does
     if (memory_.is_private(thread_, op)) return note(memory_.act_alone_and_keep(op));
     const bool is_step = op.kind != Operation::unlock && op.kind != Operation::unlock_shared;
     if (is_step && steps_ == 0) {

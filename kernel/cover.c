@@ -10,8 +10,8 @@
  *
  * What a slot is never changes while the VMA is not write-locked, and a slot of ours
  * never gets an ordinary page: finish_fault() would install it in the object's tables.
- * Having no map_pages, our faults always run under the mmap lock, never under a
- * VMA's.
+ * Faults run under the mmap lock (6.1) or the VMA's own (6.12, with map_pages): whoever needs
+ * them out of a VMA has it write-locked, which is both.
  *
  * Where a slot holds the process's own table without pages, that table is kept with the
  * slot, to be put back by graft.c.

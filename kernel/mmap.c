@@ -132,9 +132,19 @@ static struct mempolicy *morsel_get_policy(struct vm_area_struct *vma, unsigned 
 #endif
 #endif
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 /*
- * No map_pages: it would install pages around a fault. No page_mkwrite: with it,
- * long-term pins (RDMA, VFIO, io_uring) are refused as needing dirty tracking.
+ * Pages around a fault are never installed in tables that are shared. But who has no such operation has his faults
+ * served under the mmap lock, where they wait for threads that map and unmap other things.
+ */
+static vm_fault_t morsel_map_pages(struct vm_fault *vmf, pgoff_t first, pgoff_t last)
+{
+	return 0;
+}
+#endif
+
+/*
+ * No page_mkwrite: with it, long-term pins (RDMA, VFIO, io_uring) are refused as needing dirty tracking.
  */
 static const struct vm_operations_struct shared_ops = {
 	.open = morsel_vm_open,
@@ -142,6 +152,9 @@ static const struct vm_operations_struct shared_ops = {
 	.may_split = morsel_may_split,
 	.mprotect = morsel_mprotect,
 	.fault = morsel_fault,
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	.map_pages = morsel_map_pages,
+#endif
 #ifdef CONFIG_NUMA
 	.get_policy = morsel_get_policy,
 #endif

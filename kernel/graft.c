@@ -637,6 +637,18 @@ static struct mm_struct **get_mms(unsigned int *count)
 	}
 }
 
+/* False if somebody is in it, by either lock. */
+static bool quiesce_mm(struct mm_struct *mm)
+{
+	bool quiet;
+
+	if (!morsel_mmap_write_trylock(mm))
+		return false;
+	quiet = morsel_keep_faults_out(mm);
+	mmap_write_unlock(mm);
+	return quiet;
+}
+
 bool morsel_graft_quiesce(void)
 {
 	unsigned int count, i, turns;
@@ -644,15 +656,11 @@ bool morsel_graft_quiesce(void)
 	bool quiet = mms;
 
 	for (i = 0; mms && i < count; i++) {
-		for (turns = 0; quiet && !down_write_trylock(&mms[i]->mmap_lock); turns++) {
+		for (turns = 0; quiet && !quiesce_mm(mms[i]); turns++) {
 			if (turns == QUIESCE_TURNS)
 				quiet = false;
 			else
 				msleep(1);
-		}
-		if (quiet) {
-			morsel_keep_faults_out(mms[i]);
-			mmap_write_unlock(mms[i]);
 		}
 		mmput(mms[i]);
 		cond_resched();

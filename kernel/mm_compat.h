@@ -37,15 +37,54 @@ static inline void morsel_vma_start_write(struct vm_area_struct *vma)
 	vma_start_write(vma);
 }
 
-/* The same for all mappings of ours, with the mmap lock held for writing. */
-static inline void morsel_keep_faults_out(struct mm_struct *mm)
+/* There is no mmap_write_trylock(). */
+static inline bool morsel_mmap_write_trylock(struct mm_struct *mm)
+{
+	if (!down_write_trylock(&mm->mmap_lock))
+		return false;
+#ifdef CONFIG_PER_VMA_LOCK
+	mm_lock_seqcount_begin(mm); /* mmap_write_unlock() ends it */
+#endif
+	return true;
+}
+
+/* vma_start_write(), or false if a fault runs. Who holds the mmap lock must not wait for one of anybody's. */
+static inline bool morsel_vma_try_start_write(struct vm_area_struct *vma)
+{
+#ifdef CONFIG_PER_VMA_LOCK
+	unsigned int sequence = vma->vm_mm->mm_lock_seq.sequence;
+
+	if (vma->vm_lock_seq == sequence)
+		return true;
+	if (!down_write_trylock(&vma->vm_lock->lock))
+		return false;
+	WRITE_ONCE(vma->vm_lock_seq, sequence);
+	up_write(&vma->vm_lock->lock);
+#endif
+	return true;
+}
+
+/*
+ * Keeps faults out of all mappings of ours, with the mmap lock held for writing and until it is dropped.
+ * False if one runs.
+ */
+static inline bool morsel_keep_faults_out(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
 	VMA_ITERATOR(vmi, mm, 0);
 
 	for_each_vma(vmi, vma)
-		if (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == MORSELFS_SUPER_MAGIC)
-			vma_start_write(vma);
+		if (vma->vm_file &&
+		    file_inode(vma->vm_file)->i_sb->s_magic == MORSELFS_SUPER_MAGIC &&
+		    !morsel_vma_try_start_write(vma))
+			return false;
+	return true;
+}
+
+/* The fault has its VMA's lock, and not the mmap lock. */
+static inline bool morsel_has_vma_lock(const struct vm_fault *vmf)
+{
+	return vmf->flags & FAULT_FLAG_VMA_LOCK;
 }
 
 static inline void morsel_release_fault_lock(struct vm_fault *vmf)
@@ -83,8 +122,19 @@ static inline unsigned long morsel_find_area(struct file *file, unsigned long ad
 #include <linux/sched/mm.h>
 
 /* There are no faults without the mmap lock. */
-static inline void morsel_keep_faults_out(struct mm_struct *mm)
+static inline bool morsel_keep_faults_out(struct mm_struct *mm)
 {
+	return true;
+}
+
+static inline bool morsel_has_vma_lock(const struct vm_fault *vmf)
+{
+	return false;
+}
+
+static inline bool morsel_mmap_write_trylock(struct mm_struct *mm)
+{
+	return mmap_write_trylock(mm);
 }
 
 static inline void morsel_vm_flags_set(struct vm_area_struct *vma, unsigned long flags)

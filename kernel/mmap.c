@@ -32,12 +32,25 @@ static bool grafting(const struct vm_area_struct *vma)
 	       vma_pkey((struct vm_area_struct *)vma) == 0;
 }
 
+/*
+ * A pool may be frozen, and a removal may take long. Who waits for that with the lock of a VMA makes others wait for him
+ * who have the mmap lock and cannot be killed: so not with that one alone.
+ */
+static bool may_wait_long(struct inode *inode)
+{
+	return morsel_pool_of(inode) || READ_ONCE(MORSEL_I(inode)->excluded);
+}
+
 static vm_fault_t morsel_fault(struct vm_fault *vmf)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
 	struct page *page;
 	bool was_hole, is_bad;
 
+	if (morsel_has_vma_lock(vmf) && may_wait_long(inode)) {
+		morsel_release_fault_lock(vmf);
+		return VM_FAULT_RETRY; /* and it comes back with the mmap lock */
+	}
 	if (vmf->pgoff >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE))
 		return VM_FAULT_SIGBUS;
 	if (morsel_pool_is_shut_down(inode))

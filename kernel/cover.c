@@ -678,7 +678,7 @@ static vm_fault_t wait_for_invalidation(struct vm_fault *vmf, struct graft_table
 static vm_fault_t make_way(struct vm_fault *vmf, struct graft_table *table)
 {
 	struct mm_struct *mm = vmf->vma->vm_mm;
-	unsigned long address = vmf->address;
+	unsigned long address = vmf->address, slot = round_down(address, PMD_SIZE);
 	struct vm_area_struct *vma;
 	struct file *file;
 
@@ -692,7 +692,9 @@ static vm_fault_t make_way(struct vm_fault *vmf, struct graft_table *table)
 		if (vma && vma->vm_start <= address && vma->vm_private_data == &table->notifier &&
 		    vma->vm_file == file) {
 			morsel_vma_start_write(vma);
-			morsel_graft_take_out(&table->notifier, vma->vm_start, vma->vm_end);
+			/* The run that the slot is of. Others stay: nobody may come by to put them in again. */
+			morsel_graft_take_out(&table->notifier, max(slot, vma->vm_start),
+					      min(slot + PMD_SIZE, vma->vm_end));
 		}
 		mmap_write_unlock(mm);
 	}

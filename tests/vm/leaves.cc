@@ -104,6 +104,21 @@ TEST(leaves_of_a_range) {
   check_story(fd, m, bytes, 1);
 }
 
+// The process's table ends within the mapping, so that its slots are in two. A slot that gets a
+// large leaf in one of them leaves the other alone.
+TEST(leaves_in_two_tables) {
+  skip_if_moving();
+  int fd = make_small("f", 1, bytes);
+  char* end_of_table = reinterpret_cast<char*>(1UL << 45);
+  char* m =
+      map(fd, bytes, rw, MAP_SHARED | MAP_FIXED_NOREPLACE, 0, end_of_table - (slots - 1) * leaf);
+  CHECK_PAGES(m, 1, 0, bytes);
+  for (size_t promoted = 1; promoted <= 2; promoted++) {
+    CHECK_EQ(promote(fd, promoted == 1 ? leaf : (slots - 1) * leaf, leaf).done_bytes, leaf);
+    check_story(fd, m, bytes, promoted);
+  }
+}
+
 // A slot with a hole is not full: a 2-MiB frame for it would take memory that the data does not.
 TEST(leaves_with_holes_stay_small) {
   skip_if_moving();

@@ -48,7 +48,10 @@ static inline bool morsel_mmap_write_trylock(struct mm_struct *mm)
 	return true;
 }
 
-/* vma_start_write(), or false if a fault runs. Who holds the mmap lock must not wait for one of anybody's. */
+/*
+ * vma_start_write(), or false if a fault runs. That may take long (memory is reclaimed), and whoever waited for it
+ * here would keep another process's mmap lock meanwhile.
+ */
 static inline bool morsel_vma_try_start_write(struct vm_area_struct *vma)
 {
 #ifdef CONFIG_PER_VMA_LOCK

@@ -26,7 +26,7 @@ static inline void morsel_tlb_add(struct morsel_tlb_range *range, unsigned long 
 
 /*
  * Makes every CPU that uses the mm forget what is in the range, or all that it remembers of the mm if
- * range is NULL, and waits until each of them has taken an interrupt. Then nobody walks what was taken
+ * range is NULL or more than can be told one by one, and waits until each of them has taken an interrupt. Then nobody walks what was taken
  * out before, GUP-fast included, which walks with interrupts off.
  */
 void morsel_tlb_flush(struct mm_struct *mm, const struct morsel_tlb_range *range);

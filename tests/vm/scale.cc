@@ -282,7 +282,8 @@ TEST(scale_waiting_is_seen) {
 TEST(scale_processes_map_one_object) { without_waiting(true, map_same()); }
 TEST(scale_processes_fill_holes) { without_waiting(true, fill_same()); }
 TEST(scale_threads_fill_holes) { without_waiting(false, fill_same()); }
-// Faults have the lock of their VMA, since 6.12 or so.
+
+// Faults in files have had the lock of their VMA alone since 6.6.
 TEST(scale_threads_fill_holes_beside_mappers) {
   utsname kernel;
   SYS(uname(&kernel));
